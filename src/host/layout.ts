@@ -1,0 +1,103 @@
+// Every name that Warren puts on disk, in one place; docs/DISK.md explains each. Nothing else in the
+// project joins a path of its own under these folders.
+
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+export interface Layout {
+  /** What must survive: sandboxes, and the templates and images that they run from. */
+  data: string;
+  /** Sockets and what describes running processes; gone after a reboot. */
+  runtime: string;
+  /** The user's settings. */
+  config: string;
+}
+
+/** From `XDG_DATA_HOME`, `XDG_RUNTIME_DIR` (else under `XDG_STATE_HOME`) and `XDG_CONFIG_HOME`. */
+export function layoutFrom(env: NodeJS.ProcessEnv = process.env): Layout {
+  const home = env['HOME'] || homedir();
+  const xdg = (name: string, fallback: string) => env[name] || join(home, fallback);
+  const runtimeBase = env['XDG_RUNTIME_DIR'];
+  return {
+    data: join(xdg('XDG_DATA_HOME', '.local/share'), 'warren'),
+    runtime: runtimeBase ? join(runtimeBase, 'warren') : join(xdg('XDG_STATE_HOME', '.local/state'), 'warren/run'),
+    config: join(xdg('XDG_CONFIG_HOME', '.config'), 'warren'),
+  };
+}
+
+/** Where the shared, immutable part of `data` lives; `WARREN_STORE` moves it (CI, several homes). */
+export function storeFolder(layout: Layout, env: NodeJS.ProcessEnv = process.env): string {
+  return env['WARREN_STORE'] || layout.data;
+}
+
+export const daemonFiles = (layout: Layout) => ({
+  socket: join(layout.runtime, 'daemon.sock'),
+  lock: join(layout.runtime, 'daemon.lock'),
+  info: join(layout.runtime, 'daemon.json'),
+  log: join(layout.data, 'daemon.log'),
+});
+
+export const sandboxesFolder = (layout: Layout) => join(layout.data, 'sandboxes');
+
+/** One folder per sandbox, named by its id (not by its name, which the user may reuse). */
+export const sandboxFiles = (layout: Layout, id: string) => {
+  const folder = join(sandboxesFolder(layout), id);
+  return {
+    folder,
+    state: join(folder, 'sandbox.json'),
+    journal: join(folder, 'journal.jsonl'),
+    machine: machineFiles(join(folder, 'machine')),
+    quarantine: join(folder, 'quarantine'),
+    transfer: join(folder, 'transfer'),
+  };
+};
+
+/** What one machine owns on disk. The VMM sees only this folder (writable) and its template (read-only). */
+export const machineFiles = (folder: string) => ({
+  folder,
+  disk: join(folder, 'disk.qcow2'),
+  record: join(folder, 'machine.json'),
+  console: join(folder, 'console.log'),
+  vmmLog: join(folder, 'vmm.log'),
+});
+
+/** Sockets of one machine, in the runtime folder: unix socket paths end at 107 bytes. */
+export const machineSockets = (folder: string) => ({
+  folder,
+  qmp: join(folder, 'qmp'),
+  agent: join(folder, 'agent'),
+  egress: join(folder, 'egress'),
+});
+export const machineRuntimeFolder = (layout: Layout, id: string) => join(layout.runtime, 'machines', id);
+
+export const storeFolders = (store: string) => ({
+  images: join(store, 'images'),
+  kernels: join(store, 'kernels'),
+  templates: join(store, 'templates'),
+  accelerator: join(store, 'accelerator.json'),
+});
+
+/** A kernel with the initramfs that holds our agent. */
+export const kernelFiles = (folder: string) => ({
+  folder,
+  vmlinuz: join(folder, 'vmlinuz'),
+  initramfs: join(folder, 'initramfs.cpio'),
+  record: join(folder, 'kernel.json'),
+});
+
+/** An image: its read-only layers, lowest first, as `layer-0.erofs`, `layer-1.erofs`, … */
+export const imageFiles = (folder: string) => ({
+  folder,
+  layer: (index: number) => join(folder, `layer-${index}.erofs`),
+  record: join(folder, 'image.json'),
+});
+
+export const templateFiles = (folder: string) => ({
+  folder,
+  memory: join(folder, 'memory.img'),
+  device: join(folder, 'device.state'),
+  disk: join(folder, 'disk.raw'),
+  /** An empty overlay over `disk`; a new machine's disk is a copy of it. */
+  overlay: join(folder, 'overlay.qcow2'),
+  record: join(folder, 'template.json'),
+});
