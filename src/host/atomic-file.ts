@@ -1,12 +1,13 @@
 // Files that are either whole or not there: written beside their place, flushed, renamed.
 
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
-/** A name that `sweepTemporary` knows as an interrupted write. */
+/** A name that `sweepTemporary` knows, once this process is gone, as an interrupted write. */
 export function temporaryBeside(path: string): string {
-  return join(dirname(path), `.tmp-${basename(path)}-${randomBytes(6).toString('hex')}`);
+  return join(dirname(path), `.tmp-${process.pid}-${randomBytes(6).toString('hex')}-${basename(path)}`);
 }
 
 /** Writes `data` so that after a crash at any moment `path` holds the old content or the new one, whole. */
@@ -42,9 +43,11 @@ export async function makeFolderAtomic(path: string, fill: (folder: string) => P
   }
 }
 
-/** Removes what interrupted writes left in `folder`; only the daemon, which is alone, may call it. */
+/** Removes what writers that are dead by now left in `folder`. */
 export async function sweepTemporary(folder: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
-    if (name.startsWith('.tmp-')) await rm(join(folder, name), { recursive: true, force: true });
+    const pid = /^\.tmp-(\d+)-/.exec(name)?.[1];
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    await rm(join(folder, name), { recursive: true, force: true });
   }
 }

@@ -2,8 +2,9 @@
 // of this process's own environment leaks in unless it is named.
 
 import { spawn } from 'node:child_process';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout } from 'node:timers/promises';
 import { WarrenError } from '../protocol/error.ts';
 
 export interface RunOptions {
@@ -17,6 +18,8 @@ export interface RunOptions {
   maxOutputBytes?: number;
   /** Exit codes that are answers rather than failures. Default [0]. */
   okCodes?: number[];
+  /** Where standard output goes instead of being kept, with backpressure; its failure ends the program. */
+  output?: Writable;
   /** Called with each chunk of standard error, for progress. */
   onStderr?: (chunk: string) => void;
 }
@@ -28,6 +31,7 @@ export interface RunResult {
 }
 
 const STDERR_KEPT_CHARS = 16_384;
+const CLOSE_GRACE_MS = 2000;
 
 /** Runs `file` with `args` to its end; throws `host.command-failed` (with the last of stderr) otherwise. */
 export async function run(file: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
@@ -43,17 +47,27 @@ export async function run(file: string, args: readonly string[], options: RunOpt
   let bytes = 0;
   let tooLarge = false;
   let stderr = '';
-  child.stdout!.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes > maxOutputBytes) {
-      tooLarge = true;
-      child.kill('SIGKILL');
-    } else chunks.push(chunk);
-  });
+  const { output } = options;
+  const poured = output
+    ? pipeline(child.stdout!, output).catch((error: unknown) => {
+        child.kill('SIGKILL');
+        throw error;
+      })
+    : Promise.resolve();
+  if (!output) {
+    child.stdout!.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > maxOutputBytes) {
+        tooLarge = true;
+        child.kill('SIGKILL');
+      } else chunks.push(chunk);
+    });
+  }
   child.stderr!.setEncoding('utf8').on('data', (chunk: string) => {
     stderr = (stderr + chunk).slice(-STDERR_KEPT_CHARS);
     options.onStderr?.(chunk);
   });
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => resolve({ code, signal }));
@@ -72,9 +86,12 @@ export async function run(file: string, args: readonly string[], options: RunOpt
           });
   let end: { code: number | null; signal: NodeJS.Signals | null };
   try {
-    [end] = await Promise.all([ended, fed]);
+    [end] = await Promise.all([ended, fed, poured]);
   } catch (cause) {
+    // The caller will remove what the program wrote: it must not be writing any more.
+    if (child.pid !== undefined) await Promise.race([closed, setTimeout(CLOSE_GRACE_MS, undefined, { ref: false })]);
     if (options.signal?.aborted) throw cancelled(cause);
+    if (cause instanceof WarrenError) throw cause;
     const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
     throw new WarrenError(
       {

@@ -1,0 +1,160 @@
+// The daemon's API as one table: method, path, handler. A handler gets the conductor and parsed input and
+// answers a value; it never touches HTTP. Streamed handlers report progress before they answer.
+
+import * as v from 'valibot';
+import { WarrenError } from '../protocol/error.ts';
+import type { Conductor, Sandbox } from '../sandbox/conductor.ts';
+import { doctor } from '../sandbox/doctor.ts';
+import { diff, fetchBack, mergeBack } from '../sandbox/hand-back.ts';
+import { readJournal } from '../sandbox/journal.ts';
+import { pause, resume, start, stop } from '../sandbox/power.ts';
+import { prune, usedTemplates } from '../sandbox/prune.ts';
+import { viewOf } from '../sandbox/record.ts';
+import { remove } from '../sandbox/remove.ts';
+import type { OnProgress } from '../sandbox/rooms.ts';
+import { sizeFor } from '../sandbox/settings.ts';
+import { show } from '../sandbox/show.ts';
+import { up } from '../sandbox/up.ts';
+import { readConsole } from '../sandbox/console.ts';
+
+export interface Call {
+  conductor: Conductor;
+  params: Record<string, string>;
+  query: URLSearchParams;
+  body: unknown;
+  signal: AbortSignal;
+  onProgress: OnProgress;
+}
+
+export interface Route {
+  method: 'GET' | 'POST' | 'DELETE';
+  /** `:name` is one segment. */
+  path: string;
+  /** Answers with NDJSON lines: progress, then the result. */
+  streamed?: true;
+  handle(call: Call): Promise<unknown>;
+}
+
+const optionalText = v.nullable(v.pipe(v.string(), v.maxLength(4096)));
+const optionalNumber = v.nullable(v.number());
+
+const upSchema = v.object({
+  name: optionalText,
+  path: optionalText,
+  environment: optionalText,
+  cpus: optionalNumber,
+  memoryMib: optionalNumber,
+  diskGib: optionalNumber,
+  fresh: v.boolean(),
+});
+
+const templateSchema = v.object({ environment: optionalText, cpus: optionalNumber, memoryMib: optionalNumber, diskGib: optionalNumber });
+
+const mergeSchema = v.object({
+  squash: v.boolean(),
+  message: v.nullable(v.pipe(v.string(), v.maxLength(65_536))),
+  commit: v.boolean(),
+  allowRewritten: v.boolean(),
+});
+
+export const routes: Route[] = [
+  { method: 'GET', path: '/v1/sandboxes', handle: async ({ conductor }) => conductor.list().map(({ record }) => viewOf(record)) },
+  {
+    method: 'POST',
+    path: '/v1/sandboxes',
+    streamed: true,
+    handle: ({ conductor, body, onProgress, signal }) => up(conductor, parse(upSchema, body), onProgress, signal),
+  },
+  { method: 'GET', path: '/v1/sandboxes/:name', handle: onSandbox(({ conductor }, sandbox) => show(conductor, sandbox)) },
+  {
+    method: 'DELETE',
+    path: '/v1/sandboxes/:name',
+    handle: alone(({ conductor, query }, sandbox) => remove(conductor, sandbox, { force: query.get('force') === '1' })),
+  },
+  { method: 'POST', path: '/v1/sandboxes/:name/stop', handle: alone(({ conductor }, sandbox) => stop(conductor, sandbox)) },
+  { method: 'POST', path: '/v1/sandboxes/:name/start', handle: alone(({ conductor }, sandbox) => start(conductor, sandbox)) },
+  { method: 'POST', path: '/v1/sandboxes/:name/pause', handle: alone(({ conductor }, sandbox) => pause(conductor, sandbox)) },
+  { method: 'POST', path: '/v1/sandboxes/:name/resume', handle: alone(({ conductor }, sandbox) => resume(conductor, sandbox)) },
+  {
+    method: 'GET',
+    path: '/v1/sandboxes/:name/journal',
+    handle: onSandbox(({ conductor }, sandbox) => readJournal(conductor.files(sandbox).journal)),
+  },
+  { method: 'GET', path: '/v1/sandboxes/:name/console', handle: onSandbox(({ conductor }, sandbox) => readConsole(conductor, sandbox)) },
+  {
+    method: 'GET',
+    path: '/v1/sandboxes/:name/diff',
+    handle: onSandbox(({ conductor, query }, sandbox) => diff(conductor, sandbox, { stat: query.get('stat') === '1' })),
+  },
+  {
+    method: 'POST',
+    path: '/v1/sandboxes/:name/fetch',
+    streamed: true,
+    handle: alone(({ conductor, onProgress, signal }, sandbox) => fetchBack(conductor, sandbox, onProgress, signal)),
+  },
+  {
+    method: 'POST',
+    path: '/v1/sandboxes/:name/merge',
+    streamed: true,
+    handle: alone(({ conductor, body, onProgress, signal }, sandbox) =>
+      mergeBack(conductor, sandbox, parse(mergeSchema, body), onProgress, signal),
+    ),
+  },
+  {
+    method: 'GET',
+    path: '/v1/templates',
+    handle: async ({ conductor }) => {
+      const used = usedTemplates(conductor);
+      return await conductor.templates.list((id) => used.get(id) ?? []);
+    },
+  },
+  {
+    method: 'POST',
+    path: '/v1/templates',
+    streamed: true,
+    handle: async ({ conductor, body, onProgress, signal }) => {
+      const request = parse(templateSchema, body);
+      const { template } = await conductor.templates.ensure(request.environment, await sizeFor(request), onProgress, signal);
+      return { id: template.id };
+    },
+  },
+  {
+    method: 'DELETE',
+    path: '/v1/templates/:name',
+    handle: async ({ conductor, params }) => {
+      const users = usedTemplates(conductor).get(params['name']!) ?? [];
+      if (users.length > 0) {
+        throw new WarrenError({
+          code: 'template.in-use',
+          message: `cannot remove template ${params['name']}: the disks of ${users.join(', ')} lie over it`,
+          remedy: `warren rm ${users[0]}`,
+        });
+      }
+      await conductor.templates.remove(params['name']!);
+      return {};
+    },
+  },
+  { method: 'POST', path: '/v1/prune', handle: ({ conductor, query }) => prune(conductor, { all: query.get('all') === '1' }) },
+  { method: 'GET', path: '/v1/doctor', handle: ({ conductor }) => doctor(conductor) },
+];
+
+type OnSandbox = (call: Call, sandbox: Sandbox) => Promise<unknown>;
+
+function onSandbox(handle: OnSandbox): Route['handle'] {
+  return async (call) => await handle(call, call.conductor.get(call.params['name']!));
+}
+
+/** Verbs that change a sandbox wait for one another; the state is looked at when the turn has come. */
+function alone(handle: OnSandbox): Route['handle'] {
+  return async (call) => {
+    const { record } = call.conductor.get(call.params['name']!);
+    return await call.conductor.exclusively(record.id, () => handle(call, call.conductor.get(record.id)));
+  };
+}
+
+function parse<S extends v.GenericSchema>(schema: S, body: unknown): v.InferOutput<S> {
+  const parsed = v.safeParse(schema, body);
+  if (parsed.success) return parsed.output;
+  const issue = parsed.issues[0];
+  throw new WarrenError({ code: 'usage.request', message: `cannot read the request: ${v.getDotPath(issue) ?? 'body'}: ${issue.message}` });
+}

@@ -1,0 +1,134 @@
+// Builds a template in a temporary folder and renames it into place: a crash or a cancellation at any moment
+// leaves no template, and two builders of the same key leave two whole ones.
+
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdtemp, open, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { makeFolderAtomic } from '../host/atomic-file.ts';
+import { machineSockets, templateFiles } from '../host/layout.ts';
+import { run } from '../host/run.ts';
+import { WarrenError } from '../protocol/error.ts';
+import type { Accelerator } from './accelerator.ts';
+import type { BoxOptions } from './confine.ts';
+import type { Driver, DriverFound, MachineSpec } from './driver.ts';
+import { newMachineId } from './identity.ts';
+import { Machine } from './machine.ts';
+import { openTemplate, type Template, type TemplateKey, type TemplateRecord, templateDigest } from './template.ts';
+import { warmUp } from './warm-up.ts';
+
+export interface TemplateRequest {
+  driver: Driver;
+  found: DriverFound;
+  box: BoxOptions;
+  key: TemplateKey;
+  accelerator: Accelerator;
+  kernel: { vmlinuz: string; initramfs: string };
+  layers: string[];
+  /** The store's folder of templates. */
+  folder: string;
+  signal?: AbortSignal;
+  onProgress?: (step: string) => void;
+}
+
+export async function buildTemplate(request: TemplateRequest): Promise<Template> {
+  const { key, folder, signal, onProgress = () => {} } = request;
+  const id = `${templateDigest(key)}.${randomBytes(4).toString('hex')}`;
+  const runtime = await mkdtemp(join(tmpdir(), 'warren-template-'));
+  const startedMs = performance.now();
+  try {
+    await makeFolderAtomic(join(folder, id), async (temporary) => {
+      const files = templateFiles(temporary);
+      onProgress('making the disk');
+      await makeFiles(files, key, signal);
+      const bootMs = await bootAndFreeze(request, files, runtime);
+      signal?.throwIfAborted();
+      const record: TemplateRecord = {
+        key,
+        createdAt: new Date().toISOString(),
+        buildMs: Math.round(performance.now() - startedMs),
+        bootMs: Math.round(bootMs),
+        kernel: request.kernel,
+        layers: request.layers,
+        sizes: {
+          memory: await seal(files.memory),
+          device: await seal(files.device),
+          disk: await seal(files.disk),
+          overlay: await seal(files.overlay),
+        },
+      };
+      await writeFile(files.record, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o444 });
+      await chmod(temporary, 0o755);
+    });
+    return await openTemplate(join(folder, id));
+  } finally {
+    await rm(runtime, { recursive: true, force: true });
+  }
+}
+
+async function makeFiles(files: ReturnType<typeof templateFiles>, key: TemplateKey, signal?: AbortSignal): Promise<void> {
+  await writeFile(files.memory, '', { mode: 0o600 });
+  await truncate(files.memory, key.memoryMib * 1024 * 1024);
+  await writeFile(files.device, '', { mode: 0o600 });
+  await writeFile(files.disk, '', { mode: 0o600 });
+  await truncate(files.disk, key.diskGib * 1024 ** 3);
+  const options = signal ? { signal } : {};
+  await run('mke2fs', ['-q', '-F', '-t', 'ext4', '-m', '0', '-J', 'size=32', '-E', 'lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0', files.disk], options);
+  // Only its header and tables are copied for each machine; the backing file is always named explicitly.
+  await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', files.disk, '-F', 'raw', files.overlay], options);
+}
+
+/** Answers how long the cold boot took to the agent's first answer, in ms. */
+async function bootAndFreeze(request: TemplateRequest, files: ReturnType<typeof templateFiles>, runtime: string): Promise<number> {
+  const { driver, found, box, key, onProgress = () => {} } = request;
+  const spec: MachineSpec = {
+    id: 'template',
+    cpus: key.cpus,
+    memoryMib: key.memoryMib,
+    accelerator: request.accelerator,
+    kernel: request.kernel,
+    layers: request.layers,
+    disk: { kind: 'raw', file: files.disk },
+    diskGib: key.diskGib,
+    memory: { file: files.memory, shared: true },
+    freezeTo: files.device,
+    sockets: machineSockets(join(runtime, 'sockets')),
+  };
+  onProgress('booting');
+  const startedMs = performance.now();
+  const machine = await Machine.start(driver, found, spec, box, {
+    vmmLog: join(runtime, 'vmm.log'),
+    console: join(runtime, 'console.log'),
+  });
+  const cancel = () => void machine.kill();
+  request.signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    await machine.awaken({ hostname: 'warren', machineId: newMachineId() });
+    const bootMs = performance.now() - startedMs;
+    const link = await machine.link();
+    onProgress('warming up');
+    await warmUp(link);
+    onProgress('freezing');
+    await link.json('/warren/quiesce', { method: 'POST', body: {}, timeoutMs: 60_000 });
+    await machine.detach();
+    await machine.pause();
+    await machine.saveDevice({ driver, probe: found, spec, box });
+    await machine.quit();
+    return bootMs;
+  } catch (error) {
+    if (request.signal?.aborted) throw new WarrenError({ code: 'usage.cancelled', message: 'cancelled' }, { cause: error });
+    throw error;
+  } finally {
+    request.signal?.removeEventListener('abort', cancel);
+    await machine.kill();
+  }
+}
+
+/** On disk for good, and read-only from now on. Answers its size in bytes. */
+async function seal(file: string): Promise<number> {
+  const handle = await open(file, 'r+');
+  await handle.sync();
+  await handle.close();
+  await chmod(file, 0o444);
+  return (await stat(file)).size;
+}

@@ -1,0 +1,85 @@
+// What the core needs of a VMM. A driver's name appears only in its own folder: the core reads `features`.
+// `plan` is pure; shared machinery (launch.ts) confines and starts what it returns.
+
+import type { Accelerator } from './accelerator.ts';
+
+export interface Driver {
+  readonly name: string;
+  readonly features: Features;
+  /** Looks at this computer: is the VMM there, which version, what is missing and how to get it. */
+  probe(): Promise<DriverProbe>;
+  plan(spec: MachineSpec, probe: DriverFound): Plan;
+  /** Connects to the VMM of a machine that was started from a plan. */
+  control(controlSocket: string): Promise<Control>;
+}
+
+export interface Features {
+  /** Can freeze a machine to files and restore it copy-on-write. */
+  snapshot: boolean;
+  pause: boolean;
+}
+
+export type DriverProbe = DriverFound | DriverMissing;
+export interface DriverFound {
+  kind: 'found';
+  binary: string;
+  version: string;
+  /** Guest memory can be opened read-only and still be written copy-on-write (QEMU ≥ 8.1). */
+  readonlyMemory: boolean;
+}
+export interface DriverMissing {
+  kind: 'missing';
+  reason: string;
+  remedy: string;
+}
+
+/** A machine as the core wants it. Paths are those of the host. */
+export interface MachineSpec {
+  id: string;
+  cpus: number;
+  memoryMib: number;
+  accelerator: Accelerator;
+  kernel: { vmlinuz: string; initramfs?: string };
+  /** Read-only layers, lowest first. */
+  layers: readonly string[];
+  disk: Disk;
+  /** What the disk may grow to on the host. */
+  diskGib: number;
+  /** The file that is the guest's memory: `shared` while a template is made, else mapped copy-on-write. */
+  memory: { file: string; shared: boolean };
+  /** Device state to restore from; a machine without it boots. */
+  restore?: { device: string };
+  /** A file made beforehand into which `saveDevice` will write. */
+  freezeTo?: string;
+  sockets: { folder: string; qmp: string; agent: string; egress: string };
+}
+
+/** The writable disk: a raw file, or an overlay over a raw file that is never written. */
+export type Disk = { kind: 'raw'; file: string } | { kind: 'overlay'; file: string; base: string };
+
+/** One process to start, and the only files it may touch. */
+export interface Plan {
+  binary: string;
+  args: (path: (host: string) => string) => string[];
+  readable: string[];
+  writable: string[];
+  /** The folder in which it makes its sockets. */
+  socketFolder: string;
+  /** The device nodes it opens. */
+  devices: string[];
+  fileSizeMaxBytes?: number;
+}
+
+export interface Control {
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  /** running, paused, or what the VMM calls it. */
+  status(): Promise<string>;
+  /** Writes the device state (not the memory) of a paused machine; the path as the VMM sees it. */
+  saveDevice(path: string): Promise<void>;
+  /** What the console printed since the last call; at most 64 KiB are kept by the VMM. */
+  readConsole(): Promise<string>;
+  quit(): Promise<void>;
+  close(): void;
+  readonly closed: Promise<void>;
+}

@@ -1,0 +1,89 @@
+// QEMU behind the driver contract: which binary and version, and how a running one is controlled.
+
+import { run } from '../../../host/run.ts';
+import { WarrenError } from '../../../protocol/error.ts';
+import type { Control, Driver, DriverProbe } from '../../driver.ts';
+import { planQemu } from './plan.ts';
+import { Qmp } from './qmp.ts';
+
+/** Its microvm machine exists for x86 only. */
+const BINARY = 'qemu-system-x86_64';
+const OLDEST: readonly [number, number] = [7, 2];
+const READONLY_MEMORY_SINCE: readonly [number, number] = [8, 1];
+const MIGRATION_POLL_MS = 5;
+
+export function qemuDriver(options: { binary?: string } = {}): Driver {
+  const binary = options.binary ?? process.env['WARREN_QEMU'] ?? BINARY;
+  return {
+    name: 'qemu',
+    features: { snapshot: true, pause: true },
+    probe: () => probeQemu(binary),
+    plan: planQemu,
+    control: async (socket) => controlOf(await Qmp.open(socket)),
+  };
+}
+
+export async function probeQemu(binary: string): Promise<DriverProbe> {
+  let printed: string;
+  try {
+    const answer = await run(binary, ['--version'], { timeoutMs: 10_000 });
+    printed = answer.stdout.toString();
+  } catch (error) {
+    const missing = error instanceof WarrenError && error.code === 'host.command-missing';
+    return {
+      kind: 'missing',
+      reason: missing ? `${binary} is not installed` : `${binary} does not run: ${(error as Error).message}`,
+      remedy: 'sudo apt-get install --no-install-recommends qemu-system-x86',
+    };
+  }
+  return judgeVersion(binary, printed);
+}
+
+/** Pure: what `--version` printed → found, or what is wrong with it. */
+export function judgeVersion(binary: string, printed: string): DriverProbe {
+  const match = /version (\d+)\.(\d+)\.(\d+)/.exec(printed);
+  const version = match ? match.slice(1, 4).join('.') : 'unknown';
+  const at: [number, number] = [Number(match?.[1] ?? 0), Number(match?.[2] ?? 0)];
+  if (!atLeast(at, OLDEST)) {
+    return {
+      kind: 'missing',
+      reason: `${binary} is version ${version}, and Warren needs ${OLDEST.join('.')} or newer`,
+      remedy: 'install a newer QEMU (on Debian 12: sudo apt-get install -t bookworm-backports qemu-system-x86)',
+    };
+  }
+  return { kind: 'found', binary, version, readonlyMemory: atLeast(at, READONLY_MEMORY_SINCE) };
+}
+
+function atLeast(version: readonly [number, number], oldest: readonly [number, number]): boolean {
+  return version[0] > oldest[0] || (version[0] === oldest[0] && version[1] >= oldest[1]);
+}
+
+function controlOf(qmp: Qmp): Control {
+  return {
+    pause: async () => {
+      await qmp.execute('stop');
+    },
+    resume: async () => {
+      await qmp.execute('cont');
+    },
+    status: async () => (await qmp.execute<{ status: string }>('query-status')).status,
+    saveDevice: async (path) => {
+      await qmp.execute('migrate', { uri: `file:${path}` });
+      for (;;) {
+        const { status, 'error-desc': why } = await qmp.execute<{ status: string; 'error-desc'?: string }>('query-migrate');
+        if (status === 'completed') return;
+        if (status === 'failed' || status === 'cancelled') {
+          throw new WarrenError({ code: 'machine.freeze-failed', message: `cannot freeze the machine: ${why ?? status}` });
+        }
+        await new Promise((resolve) => setTimeout(resolve, MIGRATION_POLL_MS));
+      }
+    },
+    readConsole: async () => await qmp.execute<string>('ringbuf-read', { device: 'console', size: 65536, format: 'utf8' }),
+    quit: async () => {
+      await qmp.execute('quit').catch(() => {});
+      await qmp.closed;
+    },
+    close: () => qmp.close(),
+    closed: qmp.closed,
+  };
+}

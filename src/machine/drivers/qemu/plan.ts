@@ -1,0 +1,127 @@
+// MachineSpec → QEMU's command line. Pure, golden-tested. Values with paths go through JSON where QEMU takes
+// it; elsewhere a comma in a value is doubled, since a comma separates options.
+
+import type { DriverFound, MachineSpec, Plan } from '../../driver.ts';
+
+/** What the guest's kernel is told. `mitigations=off`: the boundary is the machine, not the guest's kernel. */
+const KERNEL_PARAMETERS =
+  'console=ttyS0 quiet loglevel=4 panic=-1 reboot=t mitigations=off audit=0 random.trust_cpu=on no_timer_check tsc=reliable rcupdate.rcu_expedited=1';
+
+const TCG_CODE_CACHE_MIB = 256;
+const GIB = 1024 ** 3;
+
+export function planQemu(spec: MachineSpec, probe: DriverFound): Plan {
+  const { memory, disk, restore } = spec;
+  return {
+    binary: probe.binary,
+    readable: [
+      spec.kernel.vmlinuz,
+      ...(spec.kernel.initramfs ? [spec.kernel.initramfs] : []),
+      ...spec.layers,
+      ...(disk.kind === 'overlay' ? [disk.base] : []),
+      ...(restore ? [restore.device] : []),
+      ...(memory.shared || !probe.readonlyMemory ? [] : [memory.file]),
+    ],
+    writable: [
+      disk.file,
+      ...(memory.shared || !probe.readonlyMemory ? [memory.file] : []),
+      ...(spec.freezeTo ? [spec.freezeTo] : []),
+    ],
+    socketFolder: spec.sockets.folder,
+    devices: spec.accelerator.kind === 'kvm' ? ['/dev/kvm'] : [],
+    fileSizeMaxBytes: (spec.diskGib + 1) * GIB + spec.memoryMib * 1024 * 1024,
+    args: (path) => [
+      ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-nic', 'none'],
+      ...['-name', `warren-${spec.id}`],
+      ...['-machine', machineOption(spec)],
+      ...['-accel', acceleratorOption(spec)],
+      ...['-cpu', spec.accelerator.kind === 'kvm' ? 'host' : 'max'],
+      ...['-smp', String(spec.cpus), '-m', String(spec.memoryMib)],
+      ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+      ...['-object', JSON.stringify(memoryObject(spec, probe, path))],
+      ...['-kernel', path(spec.kernel.vmlinuz)],
+      ...(spec.kernel.initramfs ? ['-initrd', path(spec.kernel.initramfs)] : []),
+      ...['-append', `${KERNEL_PARAMETERS} warren.layers=${spec.layers.length}`],
+      ...['-chardev', 'ringbuf,id=console,size=65536', '-serial', 'chardev:console'],
+      ...socket('qmp', path(spec.sockets.qmp)),
+      ...['-mon', 'chardev=qmp,mode=control'],
+      ...['-device', JSON.stringify({ driver: 'virtio-serial-pci', id: 'serial', max_ports: 4 })],
+      ...socket('agent', path(spec.sockets.agent)),
+      ...port('agent', 1),
+      ...socket('egress', path(spec.sockets.egress)),
+      ...port('egress', 2),
+      ...spec.layers.flatMap((layer, index) => layerDrive(path(layer), index)),
+      ...diskDrive(spec, path),
+      ...['-global', 'migration.x-ignore-shared=on'],
+      ...(restore ? ['-incoming', `file:${path(restore.device)}`] : []),
+    ],
+  };
+}
+
+function machineOption(spec: MachineSpec): string {
+  // Under emulation PIT and PIC must stay: without them the kernel's clock calibration hangs.
+  const timers = spec.accelerator.kind === 'kvm' ? [] : ['pit=on', 'pic=on'];
+  return ['microvm', 'acpi=on', 'rtc=on', 'pcie=on', 'isa-serial=on', ...timers]
+    .concat(['memory-backend=memory', 'dump-guest-core=off', 'mem-merge=off'])
+    .join(',');
+}
+
+function acceleratorOption(spec: MachineSpec): string {
+  return spec.accelerator.kind === 'kvm' ? 'kvm' : `tcg,thread=multi,tb-size=${TCG_CODE_CACHE_MIB}`;
+}
+
+function memoryObject(spec: MachineSpec, probe: DriverFound, path: (host: string) => string): object {
+  const { shared, file } = spec.memory;
+  return {
+    'qom-type': 'memory-backend-file',
+    id: 'memory',
+    size: spec.memoryMib * 1024 * 1024,
+    'mem-path': path(file),
+    share: shared,
+    ...(!shared && probe.readonlyMemory && { readonly: true, rom: 'off' }),
+  };
+}
+
+function socket(id: string, path: string): string[] {
+  return ['-chardev', `socket,id=${id},path=${path.replaceAll(',', ',,')},server=on,wait=off`];
+}
+
+function port(name: string, nr: number): string[] {
+  return ['-device', JSON.stringify({ driver: 'virtserialport', bus: 'serial.0', nr, chardev: name, name: `warren.${name}` })];
+}
+
+function layerDrive(file: string, index: number): string[] {
+  const node = `layer${index}`;
+  return [
+    '-blockdev',
+    JSON.stringify({ 'node-name': node, driver: 'raw', 'read-only': true, file: { driver: 'file', filename: file, 'read-only': true } }),
+    '-device',
+    JSON.stringify({ driver: 'virtio-blk-pci', id: node, drive: node, serial: node }),
+  ];
+}
+
+function diskDrive(spec: MachineSpec, path: (host: string) => string): string[] {
+  const { disk } = spec;
+  const file = { driver: 'file', filename: path(disk.file), discard: 'unmap' };
+  const node =
+    disk.kind === 'raw'
+      ? { 'node-name': 'disk', driver: 'raw', discard: 'unmap', file }
+      : {
+          'node-name': 'disk',
+          driver: 'qcow2',
+          discard: 'unmap',
+          file,
+          backing: {
+            'node-name': 'disk-base',
+            driver: 'raw',
+            'read-only': true,
+            file: { driver: 'file', filename: path(disk.base), 'read-only': true },
+          },
+        };
+  return [
+    '-blockdev',
+    JSON.stringify(node),
+    '-device',
+    JSON.stringify({ driver: 'virtio-blk-pci', id: 'disk', drive: 'disk', serial: 'disk' }),
+  ];
+}

@@ -1,0 +1,165 @@
+// The host's end of the `agent` stream: one HTTP/2 session to the agent, attached again when it is lost. The
+// agent is hostile: each answer has a limit in bytes and a limit in time.
+
+import { EventEmitter } from 'node:events';
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from 'node:http2';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { type ErrorShape, WarrenError } from '../../protocol/error.ts';
+import { limits } from '../../protocol/limits.ts';
+import { type AttachOptions, attach } from './attach.ts';
+
+const MIB = 1024 * 1024;
+
+export interface JsonCall {
+  method?: 'GET' | 'POST' | 'PUT';
+  body?: unknown;
+  headers?: OutgoingHttpHeaders;
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
+
+/** An answer whose body has not been read yet. `headers` are the guest's words. */
+export interface StreamAnswer {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: Readable;
+}
+
+export class Link extends EventEmitter<{ closed: [] }> {
+  readonly #session: ClientHttp2Session;
+
+  private constructor(session: ClientHttp2Session) {
+    super();
+    this.#session = session;
+    session.on('error', () => {});
+    session.on('close', () => this.emit('closed'));
+  }
+
+  static async open(socketPath: string, options: AttachOptions = {}): Promise<Link> {
+    const stream = await attach(socketPath, options);
+    const session = connect('http://agent', {
+      createConnection: () => stream,
+      settings: { initialWindowSize: 4 * MIB, enablePush: false },
+      maxSessionMemory: 64,
+      peerMaxConcurrentStreams: 512,
+    });
+    const link = new Link(session);
+    await new Promise<void>((resolve, reject) => {
+      session.once('connect', () => {
+        session.setLocalWindowSize(16 * MIB);
+        resolve();
+      });
+      session.once('close', () => reject(lost()));
+    });
+    return link;
+  }
+
+  get closed(): boolean {
+    return this.#session.closed || this.#session.destroyed;
+  }
+
+  /** Opens a stream; the caller owns it. Throws `machine.channel-closed`. */
+  request(headers: OutgoingHttpHeaders, options: { endStream?: boolean; signal?: AbortSignal } = {}): ClientHttp2Stream {
+    if (this.closed) throw lost();
+    try {
+      return this.#session.request(headers, options);
+    } catch (cause) {
+      throw lost(cause);
+    }
+  }
+
+  /** One call with a JSON answer of at most `limits.agentJsonBytes`. Errors of the agent keep their code. */
+  async json<T>(path: string, call: JsonCall = {}): Promise<T> {
+    const body = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
+    const answer = await this.send(path, {
+      ...call,
+      ...(body && { headers: { 'content-type': 'application/json', ...call.headers } }),
+      ...(body && { payload: body }),
+    });
+    return (await readJson(answer)) as T;
+  }
+
+  /** Sends a request with an optional payload and waits for the head of the answer; throws on an error status. */
+  async send(
+    path: string,
+    call: JsonCall & { payload?: Buffer | Readable },
+  ): Promise<StreamAnswer> {
+    const { method = call.payload === undefined ? 'GET' : 'POST', timeoutMs = 30_000, payload } = call;
+    const deadline = timeoutMs === 0 ? undefined : AbortSignal.timeout(timeoutMs);
+    const signals = [deadline, call.signal].filter((signal) => signal !== undefined);
+    const stream = this.request(
+      { ':method': method, ':path': path, ...call.headers },
+      { endStream: payload === undefined, ...(signals.length > 0 && { signal: AbortSignal.any(signals) }) },
+    );
+    const head = new Promise<Record<string, string | string[] | undefined>>((resolve, reject) => {
+      stream.once('response', (headers) => resolve(headers as Record<string, string | string[] | undefined>));
+      stream.once('error', (cause) => reject(deadline?.aborted ? silent(path, timeoutMs) : lost(cause)));
+      stream.once('close', () => reject(lost()));
+    });
+    // A refusal may come before the payload was taken: the head of the answer decides.
+    if (Buffer.isBuffer(payload)) stream.end(payload);
+    else if (payload) pipeline(payload, stream, { end: true }).catch(() => {});
+    const headers = await head;
+    const status = Number(headers[':status']);
+    const answer = { status, headers, body: stream as Readable };
+    if (status < 400) return answer;
+    const shape = (await readJson(answer).catch(() => ({}))) as { code?: string; message?: string };
+    throw agentError(path, status, shape);
+  }
+
+  close(): void {
+    this.#session.destroy();
+  }
+}
+
+async function readJson(answer: StreamAnswer): Promise<unknown> {
+  const bytes = await readAll(answer.body, limits.agentJsonBytes);
+  if (bytes.length === 0) return {};
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw new WarrenError({ code: 'machine.agent-garbage', message: 'the agent answered something that is not JSON' }, { cause });
+  }
+}
+
+/** Reads a hostile body to its end; throws `machine.agent-garbage` past `maxBytes`. */
+export async function readAll(body: Readable, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) {
+        throw new WarrenError({ code: 'machine.agent-garbage', message: `the agent answered more than ${maxBytes} bytes` });
+      }
+      chunks.push(chunk);
+    }
+  } catch (cause) {
+    if (cause instanceof WarrenError) throw cause;
+    throw lost(cause);
+  }
+  return Buffer.concat(chunks);
+}
+
+function agentError(path: string, status: number, shape: { code?: unknown; message?: unknown }): WarrenError {
+  const agentCode = typeof shape.code === 'string' && /^[a-z_]{1,40}$/.test(shape.code) ? shape.code : 'unknown';
+  const said = typeof shape.message === 'string' ? shape.message.slice(0, 2000) : `status ${status}`;
+  const error: ErrorShape = {
+    code: `agent.${agentCode.replaceAll('_', '-')}`,
+    message: `the agent refused ${path.split('?')[0]}: ${said}`,
+    details: { status },
+  };
+  return new WarrenError(error);
+}
+
+function lost(cause?: unknown): WarrenError {
+  return new WarrenError({ code: 'machine.channel-closed', message: 'the connection to the agent was lost' }, { cause });
+}
+
+function silent(path: string, timeoutMs: number): WarrenError {
+  return new WarrenError({
+    code: 'machine.agent-silent',
+    message: `the agent did not answer ${path.split('?')[0]} within ${timeoutMs} ms`,
+  });
+}

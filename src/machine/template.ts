@@ -1,0 +1,89 @@
+// A template: a machine booted once, quiesced and frozen; machines are restored from it copy-on-write. Its
+// files never change, so a disk that was made over one template fits that very template and no rebuilt one.
+
+import { createHash } from 'node:crypto';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { templateFiles } from '../host/layout.ts';
+import { WarrenError } from '../protocol/error.ts';
+import type { Accelerator } from './accelerator.ts';
+
+/** Everything that makes two templates different. Changing any of it builds a new one. */
+export interface TemplateKey {
+  imageId: string;
+  kernelDigest: string;
+  vmm: string;
+  accelerator: Accelerator['kind'];
+  cpus: number;
+  memoryMib: number;
+  diskGib: number;
+  /** Raised when the way of building changes. */
+  recipe: number;
+}
+
+export const TEMPLATE_RECIPE = 1;
+
+export interface TemplateRecord {
+  key: TemplateKey;
+  createdAt: string;
+  buildMs: number;
+  /** Cold boot to the agent's answer, in the same build. */
+  bootMs: number;
+  kernel: { vmlinuz: string; initramfs: string };
+  layers: string[];
+  sizes: { memory: number; device: number; disk: number; overlay: number };
+}
+
+export interface Template {
+  /** Its folder's name: the key's digest and a random instance. Sandboxes name it. */
+  id: string;
+  files: ReturnType<typeof templateFiles>;
+  record: TemplateRecord;
+}
+
+export function templateDigest(key: TemplateKey): string {
+  const sorted = Object.entries(key).sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash('sha256').update(JSON.stringify(sorted)).digest('hex').slice(0, 16);
+}
+
+/** Reads a template and checks that each file is there and whole. Throws `machine.template-damaged`. */
+export async function openTemplate(folder: string): Promise<Template> {
+  const files = templateFiles(folder);
+  const id = basename(folder);
+  let record: TemplateRecord;
+  try {
+    record = JSON.parse(await readFile(files.record, 'utf8'));
+  } catch (cause) {
+    throw damaged(id, `${files.record} cannot be read`, cause);
+  }
+  for (const name of ['memory', 'device', 'disk', 'overlay'] as const) {
+    const { size } = await stat(files[name]).catch((cause: unknown) => {
+      throw damaged(id, `${files[name]} is missing`, cause);
+    });
+    if (size !== record.sizes[name]) {
+      throw damaged(id, `${files[name]} has ${size} bytes and should have ${record.sizes[name]}`);
+    }
+  }
+  return { id, files, record };
+}
+
+/** Every whole template of `folder`; damaged ones are passed to `onDamaged`. */
+export async function listTemplates(folder: string, onDamaged: (id: string, error: WarrenError) => void = () => {}): Promise<Template[]> {
+  const found: Template[] = [];
+  for (const name of (await readdir(folder).catch(() => [])).sort()) {
+    if (name.startsWith('.')) continue;
+    try {
+      found.push(await openTemplate(join(folder, name)));
+    } catch (error) {
+      onDamaged(name, WarrenError.from(error));
+    }
+  }
+  return found;
+}
+
+function damaged(id: string, why: string, cause?: unknown): WarrenError {
+  return new WarrenError(
+    { code: 'machine.template-damaged', message: `template ${id} is damaged: ${why}`, remedy: `warren template rm ${id}` },
+    { cause },
+  );
+}

@@ -1,0 +1,201 @@
+// The daemon's API: shapes that cross its unix socket, as JSON. docs/API.md is made of the same words.
+
+import type { ErrorShape } from './error.ts';
+
+export type SandboxState = 'creating' | 'running' | 'paused' | 'stopped' | 'crashed' | 'removing';
+
+export interface SandboxView {
+  id: string;
+  name: string;
+  state: SandboxState;
+  /** ISO 8601, UTC. */
+  createdAt: string;
+  /** The host repository that it is a copy of; null for a sandbox without one. */
+  repository: RepositoryView | null;
+  image: string;
+  template: string;
+  cpus: number;
+  memoryMib: number;
+  diskGib: number;
+  user: string;
+  /** Where sessions start in the guest. */
+  workdir: string;
+  handback: { ref: string; tip: string; at: string } | null;
+}
+
+export interface RepositoryView {
+  root: string;
+  guestPath: string;
+  branch: string;
+  /** The commit that the sandbox started from; null when the repository had none. */
+  base: string | null;
+}
+
+/** `show`: what `ls` says, and how the machine stands now. */
+export interface SandboxDetail extends SandboxView {
+  machine: MachineView | null;
+  folder: string;
+  diskUsedMib: number;
+  /** Why a sandbox is `crashed`, when that is known. */
+  note: string | null;
+}
+
+export interface MachineView {
+  pid: number;
+  vmm: string;
+  accelerator: string;
+  confinement: string[];
+  privateMib: number;
+  proportionalMib: number;
+  cpuSeconds: number;
+}
+
+export interface UpRequest {
+  /** null: a name is made up. */
+  name: string | null;
+  /** A folder in the repository on the host; null for a sandbox without a repository. */
+  path: string | null;
+  environment: string | null;
+  cpus: number | null;
+  memoryMib: number | null;
+  diskGib: number | null;
+  /** Fail when the name is taken instead of answering with the sandbox that has it. */
+  fresh: boolean;
+}
+
+export interface UpResult {
+  sandbox: SandboxView;
+  created: boolean;
+  withheld: Withheld | null;
+  /** What was found missing or weaker than it should be. */
+  notices: string[];
+  timings: Record<string, number>;
+}
+
+/** What of the repository did not travel. Lists are cut at 20 entries, totals are not. */
+export interface Withheld {
+  untracked: string[];
+  untrackedTotal: number;
+  ignoredTotal: number;
+  env: string[];
+  submodulesNotCheckedOut: string[];
+  notices: string[];
+}
+
+export interface CommitView {
+  id: string;
+  author: string;
+  email: string;
+  timeUnix: number;
+  subject: string;
+}
+
+export interface ChangeView {
+  status: string;
+  path: string;
+}
+
+export interface DiffResult {
+  branch: string | null;
+  head: string | null;
+  base: string | null;
+  commits: CommitView[];
+  commitsTotal: number;
+  changes: ChangeView[];
+  changesTotal: number;
+  /** `git diff --stat` or the patch, as asked; the guest's words. */
+  text: string;
+}
+
+export interface RiskView {
+  path: string;
+  kind: string;
+  why: string;
+}
+
+export interface FetchResult {
+  ref: string;
+  tip: string;
+  commits: number;
+  /** false: the branch was rewritten and no longer contains the commit that it started from. */
+  descends: boolean;
+  risks: RiskView[];
+  /** Tracked or new files in the guest that no commit holds. */
+  uncommitted: ChangeView[];
+  uncommittedTotal: number;
+  submodules: { path: string; ref: string; tip: string; commits: number }[];
+}
+
+export interface MergeRequest {
+  squash: boolean;
+  message: string | null;
+  /** Commit what the guest has not committed, with `message`, before fetching. */
+  commit: boolean;
+  /** Merge although the sandbox's history was rewritten. */
+  allowRewritten: boolean;
+}
+
+export interface MergeResult {
+  fetch: FetchResult;
+  merge: {
+    kind: 'up-to-date' | 'fast-forward' | 'merged' | 'squashed' | 'conflicts';
+    commit: string | null;
+    conflicts: string[];
+    into: string;
+  };
+}
+
+export interface TemplateView {
+  id: string;
+  createdAt: string;
+  cpus: number;
+  memoryMib: number;
+  diskGib: number;
+  kernel: string;
+  image: string;
+  sizeMib: number;
+  buildMs: number;
+  bootMs: number;
+  usedBy: string[];
+  damaged: string | null;
+}
+
+export interface PruneResult {
+  templates: string[];
+  images: string[];
+  kernels: string[];
+  freedMib: number;
+}
+
+export interface DoctorCheck {
+  name: string;
+  state: 'ok' | 'weaker' | 'missing';
+  says: string;
+  remedy?: string;
+}
+
+export interface DaemonInfo {
+  version: string;
+  /** Identifies the built code: a client of other code restarts the daemon. */
+  build: string;
+  generation: number;
+  pid: number;
+  startedAt: string;
+  rssMib: number;
+  sandboxes: number;
+}
+
+export interface JournalRecord {
+  time: string;
+  event: string;
+  [key: string]: unknown;
+}
+
+/** Long calls answer with NDJSON: progress, then one result or one error. */
+export type StreamedLine<T> = { progress: Progress } | { result: T } | { error: ErrorShape };
+
+export interface Progress {
+  step: string;
+  done?: number;
+  total?: number;
+}

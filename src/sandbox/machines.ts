@@ -1,0 +1,63 @@
+// Starts the machine of a sandbox: restored from its template's memory, or booted from its own disk.
+
+import { copyFile, mkdir, rm, truncate, writeFile, chmod } from 'node:fs/promises';
+import { machineRuntimeFolder, machineSockets } from '../host/layout.ts';
+import type { Accelerator } from '../machine/accelerator.ts';
+import type { MachineSpec } from '../machine/driver.ts';
+import { Machine } from '../machine/machine.ts';
+import type { Template } from '../machine/template.ts';
+import type { Conductor, Sandbox } from './conductor.ts';
+
+/** Returns once the machine knows who it is. A machine that does not come up is ended, not used. */
+export async function startMachine(
+  conductor: Conductor,
+  sandbox: Sandbox,
+  template: Template,
+  accelerator: Accelerator,
+  how: 'restore' | 'boot',
+): Promise<void> {
+  const { rooms } = conductor;
+  const { record } = sandbox;
+  const files = conductor.files(sandbox).machine;
+  const runtime = machineRuntimeFolder(rooms.layout, record.id);
+  await rm(runtime, { recursive: true, force: true });
+  await mkdir(runtime, { recursive: true, mode: 0o700 });
+  if (how === 'restore') {
+    await copyFile(template.files.overlay, files.disk);
+    await chmod(files.disk, 0o600);
+  }
+  const spec: MachineSpec = {
+    id: record.id,
+    cpus: record.cpus,
+    memoryMib: record.memoryMib,
+    accelerator,
+    kernel: template.record.kernel,
+    layers: template.record.layers,
+    disk: { kind: 'overlay', file: files.disk, base: template.files.disk },
+    diskGib: record.diskGib,
+    memory: how === 'restore' ? { file: template.files.memory, shared: false } : { file: await freshMemory(files.memory, record.memoryMib), shared: true },
+    ...(how === 'restore' && { restore: { device: template.files.device } }),
+    sockets: machineSockets(runtime),
+  };
+  const machine = await Machine.start(rooms.driver, await rooms.found(), spec, await rooms.box(record.id), {
+    vmmLog: files.vmmLog,
+    console: files.console,
+  });
+  try {
+    await conductor.update(sandbox, { machine: machine.record });
+    await machine.awaken({ hostname: record.name, machineId: record.machineId });
+  } catch (error) {
+    await machine.kill();
+    await conductor.update(sandbox, { machine: null }).catch(() => {});
+    throw error;
+  }
+  conductor.watch(sandbox, machine);
+}
+
+/** A booted machine's memory is a sparse file of its own, removed with the machine. */
+async function freshMemory(file: string, memoryMib: number): Promise<string> {
+  await rm(file, { force: true });
+  await writeFile(file, '', { mode: 0o600 });
+  await truncate(file, memoryMib * 1024 * 1024);
+  return file;
+}

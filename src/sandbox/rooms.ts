@@ -1,0 +1,111 @@
+// What the conductor is handed: this computer's folders, a driver, and the path of the agent. Everything that
+// costs time to find out is found out once and kept here.
+
+import { stat } from 'node:fs/promises';
+import { defaultEnvironment } from '../environment/index.ts';
+import { type Layout, storeFolder, storeFolders } from '../host/layout.ts';
+import { ensureImage, ensureKernel, type Image, type Kernel } from '../image/index.ts';
+import { type Accelerator, chooseAccelerator } from '../machine/accelerator.ts';
+import type { BoxOptions, Confinement } from '../machine/confine.ts';
+import type { Driver, DriverFound } from '../machine/driver.ts';
+import { machineUid, probeConfinement } from '../machine/probe-confinement.ts';
+import type { Progress } from '../protocol/api.ts';
+import { WarrenError } from '../protocol/error.ts';
+
+export type OnProgress = (progress: Progress) => void;
+
+export interface RoomsOptions {
+  layout: Layout;
+  driver: Driver;
+  /** The agent's binary, static, for the guest. */
+  agent: string;
+}
+
+export class Rooms {
+  readonly layout: Layout;
+  readonly driver: Driver;
+  readonly agent: string;
+  readonly store: string;
+  #found: Promise<DriverFound> | undefined;
+  #confinement: Promise<Confinement> | undefined;
+  #kernel: { agentMtimeMs: number; kernel: Promise<Kernel> } | undefined;
+  readonly #images = new Map<string, Promise<Image>>();
+
+  constructor(options: RoomsOptions) {
+    this.layout = options.layout;
+    this.driver = options.driver;
+    this.agent = options.agent;
+    this.store = storeFolder(options.layout);
+  }
+
+  get storeFolders() {
+    return storeFolders(this.store);
+  }
+
+  /** Throws `machine.no-vmm` with the command that installs one. A failure is not kept: the user may mend it. */
+  found(): Promise<DriverFound> {
+    this.#found ??= this.driver.probe().then((probe) => {
+      if (probe.kind === 'found') return probe;
+      this.#found = undefined;
+      throw new WarrenError({ code: 'machine.no-vmm', message: `cannot start machines: ${probe.reason}`, remedy: probe.remedy });
+    });
+    return this.#found;
+  }
+
+  confinement(): Promise<Confinement> {
+    this.#confinement ??= probeConfinement();
+    return this.#confinement;
+  }
+
+  async box(id: string): Promise<BoxOptions> {
+    const confinement = await this.confinement();
+    const uid = confinement.ordinaryUser ? machineUid(id) : undefined;
+    return { confinement, ...(uid !== undefined && { uid }) };
+  }
+
+  async kernel(onProgress: OnProgress, signal?: AbortSignal): Promise<Kernel> {
+    const { mtimeMs } = await stat(this.agent);
+    if (this.#kernel?.agentMtimeMs !== mtimeMs) {
+      const kernel = ensureKernel({ store: this.store, agent: this.agent, onProgress, ...(signal && { signal }) });
+      this.#kernel = { agentMtimeMs: mtimeMs, kernel };
+      kernel.catch(() => {
+        this.#kernel = undefined;
+      });
+    }
+    return await this.#kernel.kernel;
+  }
+
+  async image(environment: string | null, onProgress: OnProgress, signal?: AbortSignal): Promise<Image> {
+    if (environment !== null) {
+      throw new WarrenError({
+        code: 'usage.environment',
+        message: `cannot use the environment ${JSON.stringify(environment)}: only the built-in one is supported yet`,
+        remedy: 'leave --env out',
+      });
+    }
+    const spec = defaultEnvironment();
+    const known = this.#images.get(spec.digest);
+    if (known) return await known;
+    const image = ensureImage({ store: this.store, environment: spec, onProgress, ...(signal && { signal }) });
+    this.#images.set(spec.digest, image);
+    image.catch(() => this.#images.delete(spec.digest));
+    return await image;
+  }
+
+  /** Images and kernels may have been pruned: look again at the next use. */
+  forgetStore(): void {
+    this.#images.clear();
+    this.#kernel = undefined;
+  }
+
+  async accelerator(kernel: Kernel): Promise<Accelerator> {
+    return await chooseAccelerator({
+      driver: this.driver,
+      found: await this.found(),
+      vmlinuz: kernel.vmlinuz,
+      kernelVersion: kernel.version,
+      box: await this.box('kvm-trial'),
+      cacheFile: this.storeFolders.accelerator,
+    });
+  }
+}

@@ -1,0 +1,99 @@
+// What a new sandbox is made of: flags, then the repository's `warren.json`, then the user's `config.json`,
+// then defaults. The repository's file is a request by whoever wrote the repository: it may choose sizes within
+// the limits and name files of the repository itself to carry, nothing else.
+
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from "node:os";
+import { join } from 'node:path';
+import { type ParseError, parse, printParseErrorCode } from 'jsonc-parser';
+import * as v from 'valibot';
+import { layoutFrom } from '../host/layout.ts';
+import type { UpRequest } from '../protocol/api.ts';
+import { WarrenError } from '../protocol/error.ts';
+import { limits } from '../protocol/limits.ts';
+
+export interface Settings {
+  environment: string | null;
+  cpus: number;
+  memoryMib: number;
+  diskGib: number;
+  /** Paths relative to the repository's root that travel although git does not track them. */
+  carry: string[];
+}
+
+/** Half of the cores, so that several machines and their user get on. */
+const DEFAULT_CPUS = Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
+
+const DEFAULTS: Settings = { environment: null, cpus: DEFAULT_CPUS, memoryMib: 1024, diskGib: 16, carry: [] };
+
+const fileSchema = v.strictObject({
+  $schema: v.exactOptional(v.string()),
+  cpus: v.exactOptional(v.number()),
+  memory: v.exactOptional(v.number()),
+  disk: v.exactOptional(v.number()),
+  carry: v.exactOptional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(4096))), v.maxLength(1000))),
+});
+
+type FileSettings = v.InferOutput<typeof fileSchema>;
+
+export async function settingsFor(repository: { root: string } | null, request: UpRequest): Promise<Settings> {
+  const user = await readSettings(join(layoutFrom().config, 'config.json'));
+  const project = repository ? await readSettings(join(repository.root, 'warren.json')) : {};
+  return decide(request, project, user);
+}
+
+/** Pure. Throws `usage.size` for what no machine can have. */
+export function decide(request: Pick<UpRequest, 'environment' | 'cpus' | 'memoryMib' | 'diskGib'>, project: FileSettings, user: FileSettings): Settings {
+  const settings: Settings = {
+    environment: request.environment,
+    cpus: request.cpus ?? project.cpus ?? user.cpus ?? DEFAULTS.cpus,
+    memoryMib: request.memoryMib ?? project.memory ?? user.memory ?? DEFAULTS.memoryMib,
+    diskGib: request.diskGib ?? project.disk ?? user.disk ?? DEFAULTS.diskGib,
+    carry: project.carry ?? [],
+  };
+  check('--cpus', settings.cpus, 1, limits.cpusMax, '');
+  check('--memory', settings.memoryMib, limits.memoryMinMib, limits.memoryMaxMib, ' MiB');
+  check('--disk', settings.diskGib, limits.diskMinGib, limits.diskMaxGib, ' GiB');
+  return settings;
+}
+
+function check(flag: string, value: number, least: number, most: number, unit: string): void {
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return;
+  throw new WarrenError({
+    code: 'usage.size',
+    message: `cannot use ${flag} ${value}: it must be a whole number from ${least} to ${most}${unit}`,
+    remedy: `leave ${flag} out for the default`,
+  });
+}
+
+async function readSettings(file: string): Promise<FileSettings> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw new WarrenError({ code: 'usage.settings', message: `cannot read ${file}: ${(error as Error).message}` });
+  }
+  return parseSettings(text, file);
+}
+
+/** Throws `usage.settings`, which names the file and the line. */
+export function parseSettings(text: string, file: string): FileSettings {
+  const errors: ParseError[] = [];
+  const value: unknown = parse(text, errors, { allowTrailingComma: true });
+  const [first] = errors;
+  if (first) {
+    const line = text.slice(0, first.offset).split('\n').length;
+    throw new WarrenError({ code: 'usage.settings', message: `cannot read ${file}:${line}: ${printParseErrorCode(first.error)}` });
+  }
+  const parsed = v.safeParse(fileSchema, value);
+  if (parsed.success) return parsed.output;
+  const issue = parsed.issues[0];
+  throw new WarrenError({ code: 'usage.settings', message: `cannot use ${file}: ${v.getDotPath(issue) ?? 'it'}: ${issue.message}` });
+}
+
+/** The size of a template that is built by itself. */
+export async function sizeFor(request: Pick<UpRequest, 'environment' | 'cpus' | 'memoryMib' | 'diskGib'>): Promise<{ cpus: number; memoryMib: number; diskGib: number }> {
+  const { cpus, memoryMib, diskGib } = await settingsFor(null, { ...request, name: null, path: null, fresh: false });
+  return { cpus, memoryMib, diskGib };
+}

@@ -1,0 +1,157 @@
+// The templates of the store: found, or built once however many ask at the same time.
+
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { templateFiles } from '../host/layout.ts';
+import type { Accelerator } from '../machine/accelerator.ts';
+import { buildTemplate } from '../machine/build-template.ts';
+import { listTemplates, openTemplate, type Template, type TemplateKey, TEMPLATE_RECIPE, templateDigest } from '../machine/template.ts';
+import type { TemplateView } from '../protocol/api.ts';
+import { WarrenError } from '../protocol/error.ts';
+import type { OnProgress, Rooms } from './rooms.ts';
+
+export interface Size {
+  cpus: number;
+  memoryMib: number;
+  diskGib: number;
+}
+
+interface Building {
+  promise: Promise<Template>;
+  abort: AbortController;
+  waiters: Set<OnProgress>;
+}
+
+export class Templates {
+  readonly #rooms: Rooms;
+  readonly #building = new Map<string, Building>();
+  readonly #open = new Map<string, Template>();
+
+  constructor(rooms: Rooms) {
+    this.#rooms = rooms;
+  }
+
+  /** The template for an environment and a size, built when there is none. Whoever cancels last cancels the build. */
+  async ensure(environment: string | null, size: Size, onProgress: OnProgress, signal?: AbortSignal): Promise<{ template: Template; accelerator: Accelerator; imageId: string; imageUser: string }> {
+    const rooms = this.#rooms;
+    const found = await rooms.found();
+    const [kernel, image] = [await rooms.kernel(onProgress, signal), await rooms.image(environment, onProgress, signal)];
+    const accelerator = await rooms.accelerator(kernel);
+    const key: TemplateKey = {
+      imageId: image.id,
+      kernelDigest: kernel.digest,
+      vmm: `${rooms.driver.name} ${found.version}`,
+      accelerator: accelerator.kind,
+      ...size,
+      recipe: TEMPLATE_RECIPE,
+    };
+    const digest = templateDigest(key);
+    const template = (await this.#find(digest)) ?? (await this.#build(digest, { key, kernel, image, accelerator }, onProgress, signal));
+    return { template, accelerator, imageId: image.id, imageUser: image.config.user };
+  }
+
+  async get(id: string): Promise<Template> {
+    const known = this.#open.get(id);
+    if (known && (await stat(known.files.record).catch(() => undefined))) return known;
+    const template = await openTemplate(join(this.#rooms.storeFolders.templates, id));
+    this.#open.set(id, template);
+    return template;
+  }
+
+  async list(usedBy: (id: string) => string[]): Promise<TemplateView[]> {
+    const damaged: TemplateView[] = [];
+    const templates = await listTemplates(this.#rooms.storeFolders.templates, (id, error) => {
+      damaged.push({ id, createdAt: '', cpus: 0, memoryMib: 0, diskGib: 0, kernel: '', image: '', sizeMib: 0, buildMs: 0, bootMs: 0, usedBy: usedBy(id), damaged: error.message });
+    });
+    const views = await Promise.all(templates.map(async (template) => await viewOf(template, usedBy(template.id))));
+    return [...views, ...damaged];
+  }
+
+  async remove(id: string): Promise<void> {
+    const folder = join(this.#rooms.storeFolders.templates, id);
+    if (!/^[0-9a-f]{16}\.[0-9a-f]{8}$/.test(id) || !(await stat(folder).catch(() => undefined))) {
+      throw new WarrenError({ code: 'template.not-found', message: `there is no template "${id}"`, remedy: 'warren template ls' });
+    }
+    this.#open.delete(id);
+    await rm(folder, { recursive: true, force: true });
+  }
+
+  async #find(digest: string): Promise<Template | undefined> {
+    const names = await readdir(this.#rooms.storeFolders.templates).catch(() => []);
+    for (const name of names.sort()) {
+      if (!name.startsWith(`${digest}.`)) continue;
+      // A damaged one stays for `template ls` to show; a new one is built beside it.
+      const template = await this.#whole(name);
+      if (template) return template;
+    }
+    return undefined;
+  }
+
+  async #whole(id: string): Promise<Template | undefined> {
+    this.#open.delete(id);
+    return await this.get(id).catch(() => undefined);
+  }
+
+  #build(
+    digest: string,
+    inputs: { key: TemplateKey; kernel: { vmlinuz: string; initramfs: string }; image: { layers: string[] }; accelerator: Accelerator },
+    onProgress: OnProgress,
+    signal?: AbortSignal,
+  ): Promise<Template> {
+    let building = this.#building.get(digest);
+    if (!building) {
+      building = this.#startBuild(digest, inputs);
+      this.#building.set(digest, building);
+    }
+    const { promise, waiters, abort } = building;
+    waiters.add(onProgress);
+    const leave = () => {
+      waiters.delete(onProgress);
+      if (waiters.size === 0) abort.abort();
+    };
+    signal?.addEventListener('abort', leave, { once: true });
+    if (signal?.aborted) leave();
+    return promise.finally(() => signal?.removeEventListener('abort', leave));
+  }
+
+  #startBuild(
+    digest: string,
+    inputs: { key: TemplateKey; kernel: { vmlinuz: string; initramfs: string }; image: { layers: string[] }; accelerator: Accelerator },
+  ): Building {
+    const abort = new AbortController();
+    const waiters = new Set<OnProgress>();
+    const rooms = this.#rooms;
+    const build = async () => {
+      const { vmlinuz, initramfs } = inputs.kernel;
+      return await buildTemplate({
+        driver: rooms.driver,
+        found: await rooms.found(),
+        box: await rooms.box('template'),
+        key: inputs.key,
+        accelerator: inputs.accelerator,
+        kernel: { vmlinuz, initramfs },
+        layers: inputs.image.layers,
+        folder: rooms.storeFolders.templates,
+        signal: abort.signal,
+        onProgress: (step) => {
+          for (const waiter of waiters) waiter({ step: `template: ${step}` });
+        },
+      });
+    };
+    const promise = build().finally(() => this.#building.delete(digest));
+    promise.catch(() => {});
+    return { promise, abort, waiters };
+  }
+}
+
+async function viewOf(template: Template, usedBy: string[]): Promise<TemplateView> {
+  const { key, createdAt, buildMs, bootMs, kernel } = template.record;
+  let bytes = 0;
+  for (const file of Object.values(templateFiles(template.files.folder))) {
+    const found = await stat(file).catch(() => undefined);
+    if (found?.isFile()) bytes += found.blocks * 512;
+  }
+  const { cpus, memoryMib, diskGib } = key;
+  return { id: template.id, createdAt, cpus, memoryMib, diskGib, kernel: kernel.vmlinuz, image: key.imageId, sizeMib: Math.round(bytes / 1024 ** 2), buildMs, bootMs, usedBy, damaged: null };
+}
+
