@@ -1,0 +1,40 @@
+// `warren shell`: the user's login shell in the guest, on this terminal.
+
+import type { SessionSpec } from '../../client/session.ts';
+import type { SandboxView } from '../../protocol/api.ts';
+import { WarrenError } from '../../protocol/error.ts';
+import { reattach, runAttached } from '../attach-session.ts';
+import { withClient } from '../context.ts';
+
+export async function shell(name: string, flags: { user?: string; session?: number }): Promise<number> {
+  if (!process.stdin.isTTY || !process.stdout.isTTY) {
+    throw new WarrenError({ code: 'usage.no-terminal', message: 'cannot open a shell: this is not a terminal', remedy: `warren exec ${name} -- COMMAND` });
+  }
+  return await withClient(async (client) => {
+    const sandbox = await client.show(name);
+    const spec = shellSpec(sandbox, flags.user);
+    const { exitCode } = flags.session === undefined ? await runAttached(client.transport, name, spec) : await reattach(client.transport, name, flags.session, spec);
+    return exitCode;
+  });
+}
+
+export function shellSpec(sandbox: Pick<SandboxView, 'workdir' | 'user'>, user?: string): SessionSpec {
+  return {
+    command: '/bin/bash',
+    args: ['-i', '-l'],
+    cwd: sandbox.workdir,
+    user: user ?? sandbox.user,
+    pty: terminalSize(),
+    stdin: true,
+    env: terminalEnvironment(),
+  };
+}
+
+export function terminalSize(): { cols: number; rows: number } {
+  return { cols: process.stdout.columns || 80, rows: process.stdout.rows || 24 };
+}
+
+export function terminalEnvironment(): Record<string, string> {
+  const { TERM, COLORTERM } = process.env;
+  return { TERM: TERM || 'xterm-256color', ...(COLORTERM && { COLORTERM }), LANG: 'C.UTF-8' };
+}
