@@ -34,7 +34,11 @@ const STDERR_KEPT_CHARS = 16_384;
 const CLOSE_GRACE_MS = 2000;
 
 /** Runs `file` with `args` to its end; throws `host.command-failed` (with the last of stderr) otherwise. */
-export async function run(file: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+export async function run(
+  file: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<RunResult> {
   const { input, okCodes = [0], maxOutputBytes = 64 * 1024 * 1024 } = options;
   const child = spawn(file, args, {
     cwd: options.cwd,
@@ -77,7 +81,9 @@ export async function run(file: string, args: readonly string[], options: RunOpt
     input === undefined
       ? Promise.resolve()
       : typeof input === 'string' || Buffer.isBuffer(input)
-        ? new Promise<void>((resolve) => child.stdin!.on('error', () => resolve()).end(input, () => resolve()))
+        ? new Promise<void>((resolve) =>
+            child.stdin!.on('error', () => resolve()).end(input, () => resolve()),
+          )
         : pipeline(input, child.stdin!).catch((error: NodeJS.ErrnoException) => {
             if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_PREMATURE_CLOSE') {
               child.kill('SIGKILL');
@@ -89,7 +95,8 @@ export async function run(file: string, args: readonly string[], options: RunOpt
     [end] = await Promise.all([ended, fed, poured]);
   } catch (cause) {
     // The caller will remove what the program wrote: it must not be writing any more.
-    if (child.pid !== undefined) await Promise.race([closed, setTimeout(CLOSE_GRACE_MS, undefined, { ref: false })]);
+    if (child.pid !== undefined)
+      await Promise.race([closed, setTimeout(CLOSE_GRACE_MS, undefined, { ref: false })]);
     if (options.signal?.aborted) throw cancelled(cause);
     if (cause instanceof WarrenError) throw cause;
     const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';

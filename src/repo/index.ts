@@ -1,0 +1,11 @@
+// The public face of this room: git on the host. Packs a repository in, receives commits of a guest in
+// quarantine, merges them. Only `merge` changes a branch or a working tree of the user.
+
+export { type DropResult, dropRefs } from './drop-refs.ts';
+export { type MergeOptions, type MergeResult, merge } from './merge.ts';
+export { openRepository, type Repository } from './open.ts';
+export { type PackedRepository, type PackInOptions, packIn } from './pack-in.ts';
+export { type Handback, type ReceiveOptions, receive } from './receive.ts';
+export { type Risk, risks } from './risks.ts';
+export { type Unfetched, unfetched } from './unfetched.ts';
+export type { Withheld } from './withheld.ts';

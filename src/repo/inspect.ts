@@ -1,0 +1,129 @@
+// Looks through a hand-back in quarantine before any of it goes on: is the history whole, how large does it get
+// once unpacked and checked out, and what in it deserves a look. Sizes are those of inflated objects: a gigabyte
+// of zeros is a megabyte of pack, and one blob may stand in a tree a million times.
+
+import { PassThrough } from 'node:stream';
+import { type Change, changeSink } from './changes.ts';
+import { git, gitSealed, isCommandFailure } from './git.ts';
+import { fromGit, rejected, tooLarge } from './handback-error.ts';
+import { objectSizes, sizeSink } from './object-sizes.ts';
+import type { Repository } from './open.ts';
+import type { HandbackLimits } from './receive.ts';
+import type { Risk } from './risks.ts';
+import { type Survey, survey } from './survey.ts';
+
+export interface Inspection extends Survey {
+  /** Commits that `tip` has and `base` has not. */
+  commits: number;
+  /** Whether `tip` descends from `base`. */
+  descends: boolean;
+  /** The history that the sandbox started from was rewritten: a merge needs the user's word. */
+  rewritten: boolean;
+  /** Files changed against `base`. */
+  files: number;
+  risks: Risk[];
+}
+
+export interface InspectOptions {
+  tip: string;
+  base: string | null;
+  bounds: HandbackLimits;
+  signal: AbortSignal;
+}
+
+const CHANGED_PATHS_BYTES = 256 * 1024 * 1024;
+
+export async function inspect(
+  repository: Repository,
+  gitDir: string,
+  options: InspectOptions,
+): Promise<Inspection> {
+  const { tip, base, bounds, signal } = options;
+  try {
+    await requireCommit(gitDir, tip, signal);
+    await walkNew(repository, gitDir, options);
+    const changes = await readChanges(gitDir, options);
+    await limitCheckout(gitDir, changes, options);
+    const [commits, descends, found] = await Promise.all([
+      countCommits(gitDir, options),
+      base === null ? true : isAncestor(gitDir, base, tip, signal),
+      survey(gitDir, tip, changes, signal),
+    ]);
+    return { commits, descends, rewritten: !descends, files: changes.length, ...found };
+  } catch (error) {
+    if (signal.aborted || !isCommandFailure(error)) throw error;
+    throw fromGit(error, bounds.packBytes);
+  }
+}
+
+async function requireCommit(gitDir: string, tip: string, signal: AbortSignal): Promise<void> {
+  const { stdout } = await gitSealed(gitDir, ['cat-file', '--batch-check=%(objecttype)'], {
+    input: `${tip}\n`,
+    signal,
+  });
+  const type = stdout.toString().trim();
+  if (type !== 'commit')
+    throw rejected(`${tip} is ${type.endsWith('missing') ? 'not in the pack' : `a ${type}, not a commit`}`);
+}
+
+/** Visits each object once that the user's refs do not reach; fails where one is missing. */
+async function walkNew(repository: Repository, gitDir: string, options: InspectOptions): Promise<void> {
+  const { tip, base, bounds, signal } = options;
+  const { stdout } = await git(repository.root, ['for-each-ref', '--format=%(objectname)'], { signal });
+  const known = new Set(stdout.toString().split('\n').filter(Boolean));
+  if (repository.head) known.add(repository.head);
+  if (base) known.add(base);
+  const input = `${tip}\n${[...known].map((id) => `^${id}\n`).join('')}`;
+  const link = new PassThrough();
+  await Promise.all([
+    gitSealed(gitDir, ['rev-list', '--objects', '--ignore-missing', '--stdin'], {
+      input,
+      output: link,
+      signal,
+    }),
+    gitSealed(gitDir, ['cat-file', '--buffer', '--batch-check=%(objecttype) %(objectsize) %(rest)'], {
+      input: link,
+      output: sizeSink(bounds),
+      signal,
+    }),
+  ]);
+}
+
+async function readChanges(gitDir: string, options: InspectOptions): Promise<Change[]> {
+  const { tip, base, bounds, signal } = options;
+  const from =
+    base ??
+    (await gitSealed(gitDir, ['hash-object', '-t', 'tree', '--stdin'], { signal })).stdout.toString().trim();
+  const { sink, changes } = changeSink({
+    rows: bounds.objects,
+    pathBytes: bounds.pathBytes,
+    totalPathBytes: CHANGED_PATHS_BYTES,
+  });
+  const args = ['diff-tree', '-r', '-z', '--raw', '--no-renames', '--no-abbrev', from, tip];
+  await gitSealed(gitDir, args, { output: sink, signal });
+  return changes;
+}
+
+/** What a checkout of `tip` would write beyond what `base` has: each path counts, also for the same blob. */
+async function limitCheckout(
+  gitDir: string,
+  changes: readonly Change[],
+  options: InspectOptions,
+): Promise<void> {
+  const { bounds, signal } = options;
+  const files = changes.filter((change) => change.status !== 'D' && change.newMode !== '160000');
+  const sizes = await objectSizes(gitDir, new Set(files.map((change) => change.newId)), signal);
+  const bytes = files.reduce((sum, change) => sum + (sizes.get(change.newId) ?? 0), 0);
+  if (bytes > bounds.inflatedBytes) throw tooLarge('a checkout of it', bytes, bounds.inflatedBytes, 'bytes');
+}
+
+async function countCommits(gitDir: string, { tip, base, signal }: InspectOptions): Promise<number> {
+  const range = base ? [tip, `^${base}`] : [tip];
+  const { stdout } = await gitSealed(gitDir, ['rev-list', '--count', ...range, '--'], { signal });
+  return Number(stdout.toString().trim());
+}
+
+async function isAncestor(gitDir: string, base: string, tip: string, signal: AbortSignal): Promise<boolean> {
+  const args = ['merge-base', '--is-ancestor', base, tip];
+  return (await gitSealed(gitDir, args, { okCodes: [0, 1], signal })).code === 0;
+}

@@ -1,0 +1,76 @@
+// Writes the pack and index that a guest stores as they are. The host's deltas are reused; one pack always,
+// whatever the user's configuration says about splitting.
+
+import { join } from 'node:path';
+import { WarrenError } from '../protocol/error.ts';
+import { git, gitLineOrNull, isCommandFailure, packThreads, stderrOf } from './git.ts';
+import type { Repository } from './open.ts';
+import { printable } from './printable.ts';
+import type { Snapshot } from './snapshot.ts';
+
+export interface MadePack {
+  pack: string;
+  idx: string;
+}
+
+const settings = [
+  'pack.packSizeLimit=0',
+  'pack.window=10',
+  'pack.depth=50',
+  'pack.windowMemory=256m',
+  'pack.writeReverseIndex=false',
+  'pack.island=',
+  'core.fsmonitor=false',
+].flatMap((setting) => ['-c', setting]);
+
+/** What `head` reaches and the snapshot's trees hold; null when that is nothing. */
+export async function makePack(
+  repository: Repository,
+  snapshot: Snapshot,
+  options: { folder: string; signal?: AbortSignal },
+): Promise<MadePack | null> {
+  const tips = [repository.head, snapshot.index, snapshot.worktree].filter((id) => id !== null);
+  if (tips.length === 0) return null;
+  const args = ['pack-objects', '--revs', '-q', '--delta-base-offset', `--threads=${packThreads()}`];
+  const prefix = join(options.folder, 'pack');
+  try {
+    const { stdout } = await git(repository.root, [...settings, ...args, prefix], {
+      env: snapshot.env,
+      input: `${tips.join('\n')}\n`,
+      ...(options.signal && { signal: options.signal }),
+    });
+    const name = `${prefix}-${stdout.toString().trim()}`;
+    return { pack: `${name}.pack`, idx: `${name}.idx` };
+  } catch (error) {
+    if (!isCommandFailure(error)) throw error;
+    throw await explain(repository, error);
+  }
+}
+
+async function explain(repository: Repository, error: WarrenError): Promise<WarrenError> {
+  const shown = printable(repository.root);
+  const promised = await gitLineOrNull(repository.root, [
+    'config',
+    '--get-regexp',
+    '^remote\\..*\\.promisor$',
+  ]);
+  if (promised) {
+    const remote = promised.slice('remote.'.length, promised.lastIndexOf('.promisor'));
+    return new WarrenError(
+      {
+        code: 'repo.partial-clone',
+        message: `cannot pack repository "${shown}": it is a partial clone, and objects of its history are not here`,
+        remedy: `fetch them once: git fetch --refetch --no-filter ${printable(remote)}`,
+      },
+      { cause: error },
+    );
+  }
+  return new WarrenError(
+    {
+      code: 'repo.pack-failed',
+      message: `cannot pack repository "${shown}": ${printable(stderrOf(error))}`,
+      remedy: 'see whether the repository is whole: git fsck',
+    },
+    { cause: error },
+  );
+}

@@ -1,0 +1,150 @@
+// Takes commits of a guest home. Every byte of the pack is hostile: it is judged in quarantine, and only what
+// passed goes on, into one ref under refs/warren/ whose name we built. The user's branches, HEAD, index,
+// working tree and configuration stay as they are; that is `merge`'s business.
+
+import type { Readable } from 'node:stream';
+import { limits as defaults } from '../protocol/limits.ts';
+import { git, gitSealed, hardened, isCommandFailure, stderrOf } from './git.ts';
+import { fromGit, interrupted, rejected } from './handback-error.ts';
+import { type Inspection, inspect } from './inspect.ts';
+import { limitBytes } from './limit-bytes.ts';
+import type { Repository } from './open.ts';
+import { makeQuarantine, type Quarantine } from './quarantine.ts';
+import { handbackRef, isObjectId } from './ref-name.ts';
+
+export interface HandbackLimits {
+  packBytes: number;
+  inflatedBytes: number;
+  blobBytes: number;
+  objects: number;
+  commits: number;
+  pathBytes: number;
+  timeoutMs: number;
+}
+
+export interface ReceiveOptions {
+  sandbox: string;
+  branch: string;
+  /** The commit that the guest says its branch is at. */
+  tip: string;
+  /** Where the sandbox started; null when there was no commit yet. */
+  base: string | null;
+  /** Null when the guest had nothing new: `tip` is here already. */
+  pack: Readable | null;
+  quarantineFolder: string;
+  limits?: Partial<HandbackLimits>;
+  signal?: AbortSignal;
+}
+
+export interface Handback extends Inspection {
+  ref: string;
+  tip: string;
+}
+
+export async function receive(repository: Repository, options: ReceiveOptions): Promise<Handback> {
+  const { tip, base, pack } = options;
+  try {
+    const ref = handbackRef(options.sandbox, options.branch);
+    for (const id of base === null ? [tip] : [tip, base]) {
+      if (!isObjectId(id, repository.objectFormat))
+        throw rejected(`"${id.slice(0, 80)}" is not an object id`);
+    }
+    const bounds = withDefaults(options.limits);
+    const signal = withDeadline(options.signal, bounds.timeoutMs);
+    const quarantine = await makeQuarantine(repository, options.quarantineFolder);
+    try {
+      if (pack) await unpack(quarantine, pack, bounds, signal);
+      const inspection = await inspect(repository, quarantine.gitDir, { tip, base, bounds, signal });
+      await bringHome(repository, quarantine, { ref, tip, signal });
+      return { ref, tip, ...inspection };
+    } finally {
+      await quarantine.remove();
+    }
+  } catch (error) {
+    if (options.signal?.aborted !== true && isTimeout(error)) throw interrupted('it took too long', error);
+    throw error;
+  } finally {
+    pack?.destroy();
+  }
+}
+
+async function unpack(
+  quarantine: Quarantine,
+  pack: Readable,
+  bounds: HandbackLimits,
+  signal: AbortSignal,
+): Promise<void> {
+  // What git only notes about a tree, but what a checkout would trip over.
+  const strict = ['gitmodulesSymlink', 'gitattributesSymlink', 'gitignoreSymlink', 'mailmapSymlink'];
+  const args = [
+    'index-pack',
+    `--strict=${strict.map((id) => `${id}=error`).join(',')}`,
+    '--fix-thin',
+    '--stdin',
+    `--max-input-size=${bounds.packBytes}`,
+  ];
+  const input = limitBytes(pack, bounds.packBytes);
+  let broken: Error | null = null;
+  pack.once('error', (error: Error) => {
+    broken = error;
+  });
+  try {
+    await gitSealed(quarantine.gitDir, args, { input, signal });
+  } catch (error) {
+    if (signal.aborted) throw error;
+    if (broken) throw interrupted('the stream from the sandbox broke', broken);
+    throw fromGit(error, bounds.packBytes);
+  }
+}
+
+/** The only step that writes to the user's repository: objects, then one ref. */
+async function bringHome(
+  repository: Repository,
+  quarantine: Quarantine,
+  options: { ref: string; tip: string; signal: AbortSignal },
+): Promise<void> {
+  const { ref, tip, signal } = options;
+  const here = 'refs/heads/handback';
+  await gitSealed(quarantine.gitDir, ['update-ref', '--no-deref', here, tip], { signal });
+  const quiet = [
+    '--quiet',
+    '--no-tags',
+    '--no-write-fetch-head',
+    '--no-recurse-submodules',
+    '--no-auto-maintenance',
+  ];
+  const exact = ['--no-prune', '--no-prune-tags', '--refmap=', '--force', '--no-show-forced-updates'];
+  const settings = [...hardened, '-c', 'fetch.writeCommitGraph=false'];
+  try {
+    const args = [...settings, 'fetch', ...quiet, ...exact, '--', quarantine.gitDir, `+${here}:${ref}`];
+    await git(repository.root, args, { signal });
+  } catch (error) {
+    if (!isCommandFailure(error) || signal.aborted) throw error;
+    throw rejected(`git could not store it: ${stderrOf(error)}`, error);
+  }
+}
+
+function withDefaults(given: Partial<HandbackLimits> = {}): HandbackLimits {
+  return {
+    packBytes: defaults.handbackPackBytes,
+    inflatedBytes: defaults.handbackInflatedBytes,
+    blobBytes: defaults.handbackBlobBytes,
+    objects: defaults.handbackObjects,
+    commits: defaults.handbackCommits,
+    pathBytes: defaults.handbackPathBytes,
+    timeoutMs: defaults.handbackTimeoutMs,
+    ...given,
+  };
+}
+
+function withDeadline(signal: AbortSignal | undefined, timeoutMs: number): AbortSignal {
+  const deadline = AbortSignal.timeout(timeoutMs);
+  return signal ? AbortSignal.any([signal, deadline]) : deadline;
+}
+
+function isTimeout(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    (error.name === 'TimeoutError' || (error as { code?: string }).code === 'usage.cancelled')
+  );
+}
