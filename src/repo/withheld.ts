@@ -42,8 +42,8 @@ export async function listOthers(
   ).map(({ stdout }) => splitNul(stdout).map(shown));
   const stays = (path: string) => !options.carry.has(path);
   return {
-    untracked: untracked.filter(stays),
-    ignored: ignored.filter(stays),
+    untracked: untracked.filter((path) => stays(path) && !isEnvFile(path)),
+    ignored: ignored.filter((path) => stays(path) && !isEnvFile(path)),
     env: [...untracked, ...ignored].filter(isEnvFile).filter(stays),
   };
 }

@@ -30,7 +30,7 @@ export function temporaryFolder(): string {
 const home = temporaryFolder();
 writeFileSync(
   join(home, '.gitconfig'),
-  '[user]\nname = Ada Ünï\nemail = ada@example.org\n[init]\ndefaultBranch = main\n[protocol "file"]\nallow = always\n',
+  '[user]\nname = Ada Ünï\nemail = ada@example.org\n[init]\ndefaultBranch = main\n[gc]\nauto = 0\n[protocol "file"]\nallow = always\n',
 );
 /** The person's own, for the tools that build the guest's side. */
 export const personHome = process.env.HOME;

@@ -1,0 +1,457 @@
+// Every state that a user's repository can be in arrives in the guest as it was, and what stays is told.
+
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { openRepository, packIn } from '../../src/repo/index.ts';
+import {
+  commitAll,
+  fingerprint,
+  makeRepository,
+  sh,
+  temporaryFolder,
+  testHome,
+  worktree,
+  write,
+} from './fixture.ts';
+import { type Guest, guestMissing, startGuest, user } from './guest.ts';
+import { status, travel } from './travel.ts';
+
+const missing = guestMissing();
+let guest: Guest;
+before(async () => {
+  if (!missing) guest = await startGuest();
+});
+after(() => guest?.stop());
+
+describe('packIn and clone', { skip: missing ?? false }, () => {
+  test('staged, unstaged and both at once', async () => {
+    const root = makeRepository({
+      staged: '1',
+      unstaged: '1',
+      both: '1',
+      removed: '1',
+      gone: '1',
+      same: '1',
+    });
+    write(root, { staged: '2', both: '2', added: '1' });
+    sh(root, ['add', 'staged', 'both', 'added']);
+    sh(root, ['rm', '-q', 'removed']);
+    write(root, { unstaged: '2', both: '3' });
+    rmSync(join(root, 'gone'));
+    const { guestPath, packed } = await travel(guest, root);
+    assert.deepEqual(status(guestPath), status(root));
+    assert.deepEqual(worktree(guestPath), worktree(root));
+    assert.deepEqual(packed.withheld.notices, []);
+  });
+
+  test('modes, symlinks, type changes, empty files and strange names', async () => {
+    const root = makeRepository({
+      'run.sh': '#!/bin/sh\n',
+      plain: 'x',
+      'sp ace/ü/\n\t"q"': 'odd',
+      emptyfile: '',
+      'becomes-link': 'x',
+    });
+    symlinkSync('run.sh', join(root, 'link'));
+    symlinkSync('/nonexistent/away', join(root, 'dangling'));
+    commitAll(root, 'links');
+    chmodSync(join(root, 'run.sh'), 0o755);
+    rmSync(join(root, 'becomes-link'));
+    symlinkSync('plain', join(root, 'becomes-link'));
+    const { guestPath } = await travel(guest, root);
+    assert.deepEqual(status(guestPath), status(root));
+    assert.deepEqual(worktree(guestPath), worktree(root));
+  });
+
+  test('the path itself may hold spaces, quotes, colons and newlines', async () => {
+    const root = makeRepository({ a: '1' }, [], 'we "ird": pä\\th\nname');
+    write(root, { a: '2' });
+    const { guestPath, repository } = await travel(guest, root);
+    assert.match(repository.name, /^[A-Za-z0-9._-]+$/);
+    assert.deepEqual(status(guestPath), [' M a']);
+  });
+
+  test('no commits yet: with and without files in the index', async () => {
+    const bare = await travel(guest, makeRepository({}));
+    assert.deepEqual(status(bare.guestPath), []);
+    const root = makeRepository({});
+    write(root, { a: '1', b: '1' });
+    sh(root, ['add', 'a', 'b']);
+    write(root, { b: '2' });
+    const { guestPath } = await travel(guest, root);
+    assert.deepEqual(status(guestPath), status(root));
+    assert.deepEqual(worktree(guestPath), worktree(root));
+  });
+
+  test('detached HEAD, SHA-256, tags and other branches stay home', async () => {
+    const root = makeRepository({ a: '1' }, ['--object-format=sha256']);
+    commitAll(root, 'second');
+    sh(root, ['tag', 'v1']);
+    sh(root, ['checkout', '-q', '--detach', 'HEAD~1']);
+    write(root, { a: '2' });
+    const { guestPath, repository } = await travel(guest, root);
+    assert.equal(repository.branch, null);
+    assert.equal(repository.head?.length, 64);
+    assert.deepEqual(status(guestPath), [' M a']);
+    assert.equal(
+      sh(guestPath, ['for-each-ref', '--format=%(refname)']),
+      'refs/heads/warren/blue\nrefs/warren/base',
+    );
+  });
+
+  test('a linked worktree, opened from a subfolder', async () => {
+    const main = makeRepository();
+    const linked = join(temporaryFolder(), 'linked tree');
+    sh(main, ['worktree', 'add', '-q', '-b', 'other', linked]);
+    commitAll(linked, 'only here');
+    write(linked, { 'src/b.c': 'changed' });
+    const { guestPath, repository } = await travel(guest, join(linked, 'src'));
+    assert.equal(repository.root, realpathSync(linked));
+    assert.equal(repository.branch, 'other');
+    assert.deepEqual(status(guestPath), [' M src/b.c']);
+  });
+
+  test('a shallow clone stays shallow', async () => {
+    const origin = makeRepository();
+    for (const n of [1, 2, 3]) commitAll(origin, `c${n}`);
+    const root = join(temporaryFolder(), 'shallow');
+    sh(origin, ['clone', '-q', '--depth=2', `file://${origin}`, root]);
+    const { guestPath, packed } = await travel(guest, root);
+    assert.equal(packed.manifest.repositories[0]?.shallow.length, 1);
+    assert.equal(sh(guestPath, ['rev-list', '--count', 'HEAD']), '2');
+    commitAll(guestPath, 'on top');
+  });
+
+  test('a merge in progress: content travels with its markers, the merge does not', async () => {
+    const root = makeRepository({ a: 'base\n', kept: '1', 'deleted-by-them': 'x' });
+    sh(root, ['checkout', '-q', '-b', 'side']);
+    rmSync(join(root, 'deleted-by-them'));
+    write(root, { a: 'side\n' });
+    commitAll(root, 'side');
+    sh(root, ['checkout', '-q', 'main']);
+    write(root, { a: 'main\n', 'deleted-by-them': 'y' });
+    commitAll(root, 'main');
+    assert.throws(() => sh(root, ['merge', 'side']));
+    const { guestPath, packed } = await travel(guest, root);
+    assert.match(readFileSync(join(guestPath, 'a'), 'utf8'), /<<<<<<< HEAD\nmain\n/);
+    assert.deepEqual(worktree(guestPath), worktree(root));
+    assert.deepEqual(status(guestPath), [' M a']);
+    assert.equal(packed.withheld.notices.length, 2);
+    assert.match(packed.withheld.notices[0]!, /^"a" has an unresolved merge conflict/);
+  });
+
+  test('intent-to-add, skip-worktree, assume-unchanged and a sparse checkout', async () => {
+    const root = makeRepository({ skipped: '1', assumed: '1', 'in/f': '1', 'out/f': '1' });
+    write(root, { intended: 'new\n' });
+    sh(root, ['add', '--intent-to-add', 'intended']);
+    sh(root, ['update-index', '--skip-worktree', 'skipped']);
+    sh(root, ['update-index', '--assume-unchanged', 'assumed']);
+    write(root, { skipped: 'mine', assumed: 'mine' });
+    const { guestPath } = await travel(guest, root);
+    assert.equal(readFileSync(join(guestPath, 'intended'), 'utf8'), 'new\n');
+    assert.equal(readFileSync(join(guestPath, 'skipped'), 'utf8'), '1', 'git was told not to look at it');
+    assert.equal(readFileSync(join(guestPath, 'assumed'), 'utf8'), '1', 'git was told not to look at it');
+
+    const sparse = makeRepository({ 'in/f': '1', 'out/f': '1', top: '1' });
+    sh(sparse, ['sparse-checkout', 'set', '--cone', '--sparse-index', 'in']);
+    write(sparse, { 'in/f': '2' });
+    const there = await travel(guest, sparse);
+    assert.equal(readFileSync(join(there.guestPath, 'out/f'), 'utf8'), '1', 'the whole tree is there');
+    assert.deepEqual(status(there.guestPath), [' M in/f']);
+  });
+
+  test('line endings and filters: blobs travel, the user’s filters do not', async () => {
+    const root = makeRepository({
+      '.gitattributes': '*.txt text\n*.bin filter=lfs -text\n*.up filter=upper\n',
+      'x.up': 'quiet',
+    });
+    sh(root, ['config', 'filter.upper.clean', "tr 'a-z' 'A-Z'"]);
+    sh(root, ['config', 'filter.upper.smudge', "tr 'A-Z' 'a-z'"]);
+    write(root, { 'dos.txt': 'a\r\nb\r\n' });
+    commitAll(root, 'dos');
+    sh(root, ['config', 'core.autocrlf', 'true']);
+    sh(root, ['config', 'core.safecrlf', 'true']);
+    write(root, { 'dos.txt': 'a\r\nc\r\nmixed\n', 'x.up': 'louder' });
+    const { guestPath } = await travel(guest, root);
+    assert.equal(readFileSync(join(guestPath, 'dos.txt'), 'utf8'), 'a\nc\nmixed\n');
+    assert.equal(readFileSync(join(guestPath, 'x.up'), 'utf8'), 'LOUDER', 'the guest has no such filter');
+    assert.deepEqual(status(guestPath), [' M dos.txt', ' M x.up']);
+  });
+
+  test('LFS pointers travel as pointers, with a filter that would fail in the guest', async () => {
+    const pointer = 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n';
+    const root = makeRepository({ '.gitattributes': '*.bin filter=lfs diff=lfs -text\n', 'x.bin': pointer });
+    const { guestPath } = await travel(guest, root);
+    assert.equal(readFileSync(join(guestPath, 'x.bin'), 'utf8'), pointer);
+    assert.deepEqual(status(guestPath), []);
+  });
+
+  test('a change within the same second and of the same size is not missed', async () => {
+    const root = makeRepository({ f: 'aaaa' });
+    const now = Math.floor(Date.now() / 1000);
+    utimesSync(join(root, 'f'), now, now);
+    sh(root, ['update-index', '--refresh']);
+    writeFileSync(join(root, 'f'), 'bbbb');
+    utimesSync(join(root, 'f'), now, now);
+    utimesSync(join(root, '.git/index'), now, now);
+    const { guestPath } = await travel(guest, root);
+    assert.equal(readFileSync(join(guestPath, 'f'), 'utf8'), 'bbbb');
+  });
+
+  test('objects in alternates, a split index, grafts and replace refs', async () => {
+    const origin = makeRepository();
+    commitAll(origin, 'more');
+    const root = join(temporaryFolder(), 'borrower');
+    sh(origin, ['clone', '-q', '--shared', origin, root]);
+    sh(root, ['update-index', '--split-index']);
+    write(root, { 'a.txt': 'mine' });
+    commitAll(root, 'mine');
+    sh(root, ['replace', 'HEAD~1', 'HEAD~2']);
+    write(root, { '.git/info/grafts': `${sh(root, ['rev-parse', 'HEAD'])}\n` });
+    const real = [
+      '--no-replace-objects',
+      '-c',
+      'advice.graftFileDeprecated=false',
+      'rev-list',
+      '--count',
+      'HEAD',
+    ];
+    const repository = await openRepository(root);
+    const guestPath = join(guest.folder, 'grafted');
+    const packed = await packIn(repository, {
+      branch: 'b',
+      guestPath,
+      user,
+      transferFolder: temporaryFolder(),
+    });
+    assert.equal((await guest.clone(packed.stream())).status, 200);
+    assert.equal(sh(guestPath, real), '3');
+    sh(guestPath, ['fsck', '--strict']);
+  });
+
+  test('submodules: nested, changed, behind, renamed; one is not checked out', async () => {
+    const inner = makeRepository({ 'inner.txt': '1' });
+    const middle = makeRepository({ 'middle.txt': '1' });
+    sh(middle, ['submodule', '--quiet', 'add', '--name', 'deep/name', inner, 'vendor/inner']);
+    commitAll(middle, 'with inner');
+    const root = makeRepository({ top: '1' });
+    sh(root, ['submodule', '--quiet', 'add', middle, 'libs/middle']);
+    sh(root, ['submodule', '--quiet', 'add', inner, 'libs/absent']);
+    commitAll(root, 'with middle');
+    sh(root, ['mv', 'libs/middle', 'libs/moved']);
+    commitAll(root, 'renamed');
+    sh(root, ['submodule', '--quiet', 'update', '--init', '--recursive', 'libs/moved']);
+    sh(root, ['submodule', '--quiet', 'deinit', '-f', 'libs/absent']);
+    const moved = join(root, 'libs/moved');
+    commitAll(moved, 'newer than its gitlink');
+    write(moved, { 'middle.txt': 'changed', 'loose.txt': 'untracked' });
+    write(join(moved, 'vendor/inner'), { 'inner.txt': 'changed too' });
+
+    const { guestPath, packed } = await travel(guest, root);
+    assert.deepEqual(packed.withheld.submodulesNotCheckedOut, ['libs/absent']);
+    assert.deepEqual(packed.withheld.untracked, ['libs/moved/loose.txt']);
+    const rows = packed.manifest.repositories.map((row) => [row.path, row.name, row.branch]);
+    assert.deepEqual(rows, [
+      ['', '', 'warren/blue'],
+      ['libs/moved', 'libs/middle', null],
+      ['libs/moved/vendor/inner', 'deep/name', null],
+    ]);
+    assert.deepEqual(status(guestPath), [' M libs/moved']);
+    assert.deepEqual(status(join(guestPath, 'libs/moved')), [' M middle.txt', ' M vendor/inner']);
+    for (const path of ['libs/moved', 'libs/moved/vendor/inner']) {
+      assert.equal(
+        sh(join(guestPath, path), ['rev-parse', 'HEAD']),
+        sh(join(root, path), ['rev-parse', 'HEAD']),
+      );
+      sh(join(guestPath, path), ['fsck', '--strict']);
+    }
+    assert.equal(readFileSync(join(guestPath, 'libs/moved/vendor/inner/inner.txt'), 'utf8'), 'changed too');
+    const gitDirs = sh(join(guestPath, 'libs/moved/vendor/inner'), ['rev-parse', '--absolute-git-dir']);
+    assert.equal(gitDirs, join(guestPath, '.git/modules/libs/middle/modules/deep/name'));
+    assert.match(sh(guestPath, ['submodule', 'status', '--recursive']), /^\+.* libs\/moved/m);
+  });
+
+  test('secrets stay: untracked, ignored, staged, and changes to tracked ones', async () => {
+    const root = makeRepository({
+      '.gitignore': '.env.local\nnode_modules/\n',
+      '.env': 'COMMITTED=1\n',
+      '.env.example': 'A=\n',
+      f: '1',
+    });
+    write(root, {
+      '.env': 'SECRET=1\n',
+      '.env.local': 'SECRET=2\n',
+      'sub/.env': 'SECRET=3\n',
+      'prod.env': 'SECRET=4\n',
+      '.env.example': 'B=\n',
+      'node_modules/x/index.js': '1',
+      'notes.md': 'untracked',
+    });
+    sh(root, ['add', '-N', 'prod.env']);
+    sh(root, ['add', 'sub/.env']);
+    const { guestPath, packed } = await travel(guest, root);
+    assert.equal(readFileSync(join(guestPath, '.env'), 'utf8'), 'COMMITTED=1\n');
+    assert.equal(readFileSync(join(guestPath, '.env.example'), 'utf8'), 'B=\n');
+    assert.deepEqual(Object.keys(worktree(guestPath)).sort(), ['.env', '.env.example', '.gitignore', 'f']);
+    assert.equal(packed.withheld.env.join(), '.env.local,prod.env,sub/.env');
+    assert.deepEqual([packed.withheld.untracked, packed.withheld.untrackedTotal], [['notes.md'], 1]);
+    assert.equal(packed.withheld.ignoredTotal, 1, 'a folder counts once, a secret is named elsewhere');
+    assert.match(packed.withheld.notices.join(), /"\.env" is tracked by git/);
+    const all = sh(guestPath, ['rev-list', '--objects', '--all', '--no-object-names']);
+    const packs = sh(guestPath, ['cat-file', '--batch-all-objects', '--batch-check=%(objectname)'])
+      .split('\n')
+      .sort();
+    const index = sh(guestPath, ['write-tree']);
+    const changed = sh(guestPath, ['rev-parse', 'HEAD']);
+    assert.ok(all.includes(changed) && index.length === 40);
+    for (const id of packs) {
+      const type = sh(guestPath, ['cat-file', '-t', id]);
+      if (type === 'blob') assert.doesNotMatch(sh(guestPath, ['cat-file', 'blob', id]), /SECRET/);
+    }
+  });
+
+  test('carried files travel, also a tracked secret', async () => {
+    const root = makeRepository({ '.gitignore': '*.key\n.env.local\n', '.env': 'OLD=1\n' });
+    write(root, {
+      '.env': 'NEW=1\n',
+      '.env.local': 'L=1\n',
+      'certs/deep/dev.key': 'KEY',
+      'empty.key': '',
+      'long.key': 'x'.repeat(100_000),
+    });
+    chmodSync(join(root, 'certs/deep/dev.key'), 0o700);
+    const name = `${'d'.repeat(120)}/${'ü'.repeat(50)}.key`;
+    write(root, { [name]: 'long name' });
+    const carry = ['.env', './.env.local', 'certs//deep/dev.key', 'empty.key', 'long.key', name];
+    const { guestPath, packed } = await travel(guest, root, carry);
+    assert.equal(readFileSync(join(guestPath, '.env'), 'utf8'), 'NEW=1\n');
+    assert.equal(readFileSync(join(guestPath, '.env.local'), 'utf8'), 'L=1\n');
+    assert.equal(readFileSync(join(guestPath, 'certs/deep/dev.key'), 'utf8'), 'KEY');
+    assert.equal(statSync(join(guestPath, 'certs/deep/dev.key')).mode & 0o777, 0o700);
+    assert.equal(readFileSync(join(guestPath, 'empty.key'), 'utf8'), '');
+    assert.equal(statSync(join(guestPath, 'long.key')).size, 100_000);
+    assert.equal(readFileSync(join(guestPath, name), 'utf8'), 'long name');
+    assert.deepEqual(packed.withheld.env, []);
+    assert.deepEqual(packed.withheld.notices, []);
+    assert.deepEqual(status(guestPath), [' M .env']);
+  });
+
+  test('carry refuses what is missing, outside, linked, or not a file', async () => {
+    const root = makeRepository();
+    symlinkSync('/etc/passwd', join(root, 'link'));
+    symlinkSync('/etc', join(root, 'dirlink'));
+    mkdirSync(join(root, 'folder'));
+    const repository = await openRepository(root);
+    const cases: [string, string][] = [
+      ['nope', 'repo.carry-missing'],
+      ['folder', 'repo.carry-not-a-file'],
+      ['link', 'repo.carry-outside'],
+      ['dirlink/passwd', 'repo.carry-outside'],
+      ['../x', 'repo.carry-outside'],
+      ['src/../../x', 'repo.carry-outside'],
+      ['/etc/passwd', 'repo.carry-outside'],
+      ['.git/config', 'repo.carry-outside'],
+      ['', 'repo.carry-outside'],
+      ['a\0b', 'repo.carry-outside'],
+    ];
+    for (const [entry, code] of cases) {
+      const transferFolder = temporaryFolder();
+      const packing = packIn(repository, {
+        branch: 'b',
+        guestPath: '/x',
+        user,
+        carry: [entry],
+        transferFolder,
+      });
+      await assert.rejects(packing, { code }, entry);
+    }
+  });
+
+  test('a carried file that grows while it is packed ends the stream with an error', async () => {
+    const root = makeRepository();
+    write(root, { secret: 'short' });
+    const repository = await openRepository(root);
+    const packed = await packIn(repository, {
+      branch: 'b',
+      guestPath: '/x',
+      user,
+      carry: ['secret'],
+      transferFolder: temporaryFolder(),
+    });
+    write(root, { secret: 'longer than it was' });
+    await assert.rejects(async () => {
+      for await (const _ of packed.stream());
+    }, /changed while it was packed/);
+  });
+
+  test('identity: the repository’s own, the global one, none', async () => {
+    const root = makeRepository();
+    const global = await travel(guest, root);
+    assert.deepEqual(global.packed.manifest.identity, { name: 'Ada Ünï', email: 'ada@example.org' });
+    sh(root, ['config', 'user.name', 'quote " back \\ #; [x]']);
+    const local = await travel(guest, root);
+    assert.equal(sh(local.guestPath, ['config', '--local', 'user.name']), 'quote " back \\ #; [x]');
+    const config = readFileSync(join(testHome, '.gitconfig'), 'utf8');
+    writeFileSync(join(testHome, '.gitconfig'), '');
+    try {
+      sh(root, ['config', '--unset', 'user.name']);
+      assert.equal((await travel(guest, root)).packed.manifest.identity, null);
+    } finally {
+      writeFileSync(join(testHome, '.gitconfig'), config);
+    }
+  });
+
+  test('a partial clone with missing objects is refused, and nothing is fetched for it', async () => {
+    const origin = makeRepository({ f: 'old' });
+    write(origin, { f: 'new' });
+    commitAll(origin, 'second');
+    sh(origin, ['config', 'uploadpack.allowFilter', 'true']);
+    const root = join(temporaryFolder(), 'partial');
+    sh(origin, ['clone', '-q', '--filter=blob:none', `file://${origin}`, root]);
+    const repository = await openRepository(root);
+    const before = fingerprint(root);
+    const packing = packIn(repository, {
+      branch: 'b',
+      guestPath: '/x',
+      user,
+      transferFolder: temporaryFolder(),
+    });
+    await assert.rejects(packing, {
+      code: 'repo.partial-clone',
+      remedy: /git fetch --refetch --no-filter origin/,
+    });
+    assert.deepEqual(fingerprint(root), before);
+    sh(root, ['fetch', '-q', '--refetch', '--no-filter', 'origin']);
+    await travel(guest, root);
+  });
+
+  test('cancelling stops and cleans up', async () => {
+    const repository = await openRepository(makeRepository());
+    const transferFolder = temporaryFolder();
+    const options = { branch: 'b', guestPath: '/x', user, transferFolder, signal: AbortSignal.abort() };
+    await assert.rejects(packIn(repository, options), { code: 'usage.cancelled' });
+    assert.deepEqual(fingerprint(transferFolder), {});
+  });
+
+  test('10,000 files', async () => {
+    const files = Object.fromEntries(
+      Array.from({ length: 10_000 }, (_, n) => [`d${n % 100}/f${n}`, `${n}\n`]),
+    );
+    const root = makeRepository(files);
+    write(root, { 'd0/f0': 'changed' });
+    const { guestPath } = await travel(guest, root);
+    assert.deepEqual(status(guestPath), [' M d0/f0']);
+  });
+});
