@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { basename, join, posix } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import type { Readable } from 'node:stream';
 import { extract, pack, type Pack } from 'tar-stream';
 import { type UnpackReport, Unpacker } from '../host/unpack.ts';
 import { WarrenError } from '../protocol/error.ts';
@@ -20,7 +21,7 @@ export async function copyOut(transport: Transport, sandbox: string, what: { pat
       throw new WarrenError({ code: 'files.cut-short', message: `cannot copy ${what.path}: the sandbox's archive is damaged or ended early` }, { cause });
     });
     reading.catch(() => {});
-    for await (const entry of entries) await unpacker.add(entry.header, entry);
+    for await (const entry of entries) await unpacker.add(entry.header, asReadable(entry));
     await reading;
     return await unpacker.finish();
   } catch (error) {
@@ -46,7 +47,7 @@ export async function copyIn(
     () => archive.finalize(),
     (error: Error) => archive.destroy(error),
   );
-  const answer = await transport.send({ method: 'PUT', path: archivePath(sandbox, folder, what.user), headers: { 'content-type': 'application/x-tar' }, body: archive });
+  const answer = await transport.send({ method: 'PUT', path: archivePath(sandbox, folder, what.user), headers: { 'content-type': 'application/x-tar' }, body: asReadable(archive) });
   await adding;
   const { entries } = JSON.parse(await readText(answer)) as { entries: number };
   return { entries, path: posix.join(folder, name) };
@@ -92,4 +93,9 @@ function entry(archive: Pack, header: Parameters<Pack['entry']>[0]): Promise<voi
 
 function archivePath(sandbox: string, path: string, user: string): string {
   return `${sandboxPath(sandbox)}/agent/warren/archive?${new URLSearchParams({ path, user })}`;
+}
+
+/** tar-stream's streams are streamx's: readable streams in all that is used here, but not by type. */
+function asReadable(stream: unknown): Readable {
+  return stream as Readable;
 }

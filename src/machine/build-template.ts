@@ -23,6 +23,7 @@ export interface TemplateRequest {
   box: BoxOptions;
   key: TemplateKey;
   accelerator: Accelerator;
+  clock: { tscKhz?: number };
   kernel: { vmlinuz: string; initramfs: string };
   layers: string[];
   /** The store's folder of templates. */
@@ -86,6 +87,7 @@ async function bootAndFreeze(request: TemplateRequest, files: ReturnType<typeof 
     cpus: key.cpus,
     memoryMib: key.memoryMib,
     accelerator: request.accelerator,
+    ...request.clock,
     kernel: request.kernel,
     layers: request.layers,
     disk: { kind: 'raw', file: files.disk },

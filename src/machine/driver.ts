@@ -39,6 +39,8 @@ export interface MachineSpec {
   cpus: number;
   memoryMib: number;
   accelerator: Accelerator;
+  /** Frequency of the host's time stamp counter, for a guest that cannot measure it. */
+  tscKhz?: number;
   kernel: { vmlinuz: string; initramfs?: string };
   /** Read-only layers, lowest first. */
   layers: readonly string[];

@@ -31,6 +31,7 @@ export async function startMachine(
     cpus: record.cpus,
     memoryMib: record.memoryMib,
     accelerator,
+    ...(await rooms.clock()),
     kernel: template.record.kernel,
     layers: template.record.layers,
     disk: { kind: 'overlay', file: files.disk, base: template.files.disk },

@@ -3,6 +3,7 @@
 
 import { stat } from 'node:fs/promises';
 import { defaultEnvironment } from '../environment/index.ts';
+import { timeStampCounterKhz } from '../host/clock.ts';
 import { type Layout, storeFolder, storeFolders } from '../host/layout.ts';
 import { ensureImage, ensureKernel, type Image, type Kernel } from '../image/index.ts';
 import { type Accelerator, chooseAccelerator } from '../machine/accelerator.ts';
@@ -29,6 +30,7 @@ export class Rooms {
   #found: Promise<DriverFound> | undefined;
   #confinement: Promise<Confinement> | undefined;
   #kernel: { agentMtimeMs: number; kernel: Promise<Kernel> } | undefined;
+  #tscKhz: Promise<number | undefined> | undefined;
   readonly #images = new Map<string, Promise<Image>>();
 
   constructor(options: RoomsOptions) {
@@ -96,6 +98,13 @@ export class Rooms {
   forgetStore(): void {
     this.#images.clear();
     this.#kernel = undefined;
+  }
+
+  /** What a machine's spec takes from this computer. */
+  async clock(): Promise<{ tscKhz?: number }> {
+    this.#tscKhz ??= timeStampCounterKhz();
+    const tscKhz = await this.#tscKhz;
+    return tscKhz === undefined ? {} : { tscKhz };
   }
 
   async accelerator(kernel: Kernel): Promise<Accelerator> {

@@ -129,6 +129,7 @@ export class Templates {
         box: await rooms.box('template'),
         key: inputs.key,
         accelerator: inputs.accelerator,
+        clock: await rooms.clock(),
         kernel: { vmlinuz, initramfs },
         layers: inputs.image.layers,
         folder: rooms.storeFolders.templates,
