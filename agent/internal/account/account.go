@@ -1,0 +1,109 @@
+// Package account reads the guest's own users and groups, from the files of the image: no libc, no NSS.
+package account
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// User is one line of /etc/passwd with the groups that name it.
+type User struct {
+	Name, Home, Shell string
+	Uid, Gid          uint32
+	Groups            []uint32
+}
+
+// Lookup finds a user of the guest by name.
+func Lookup(name string) (User, error) {
+	var found *User
+	err := lines("/etc/passwd", func(fields []string) bool {
+		if len(fields) < 7 || fields[0] != name {
+			return true
+		}
+		uid, uidErr := strconv.ParseUint(fields[2], 10, 32)
+		gid, gidErr := strconv.ParseUint(fields[3], 10, 32)
+		if uidErr != nil || gidErr != nil {
+			return true
+		}
+		found = &User{Name: name, Home: fields[5], Shell: fields[6], Uid: uint32(uid), Gid: uint32(gid)}
+		return false
+	})
+	if found == nil && name == "root" {
+		found = &User{Name: "root", Home: "/root", Shell: "/bin/sh"}
+	}
+	if found == nil {
+		if err != nil && !os.IsNotExist(err) {
+			return User{}, err
+		}
+		return User{}, fmt.Errorf("invalid username: '%s'", name)
+	}
+	found.Groups = groupsOf(name, found.Gid)
+	return *found, nil
+}
+
+// Current is for tests without a VM, where the agent cannot become anyone else.
+func Current(name string) (User, error) {
+	home := os.Getenv("HOME")
+	if home == "" {
+		home = "/"
+	}
+	return User{Name: name, Home: home, Shell: "/bin/sh", Uid: uint32(os.Getuid()), Gid: uint32(os.Getgid())}, nil
+}
+
+func groupsOf(name string, gid uint32) []uint32 {
+	groups := []uint32{gid}
+	_ = lines("/etc/group", func(fields []string) bool {
+		if len(fields) < 4 {
+			return true
+		}
+		id, err := strconv.ParseUint(fields[2], 10, 32)
+		if err != nil || uint32(id) == gid {
+			return true
+		}
+		for _, member := range strings.Split(fields[3], ",") {
+			if member == name {
+				groups = append(groups, uint32(id))
+			}
+		}
+		return true
+	})
+	return groups
+}
+
+// NameOf is the user name of a uid, or the number itself.
+func NameOf(uid uint32) string { return nameIn("/etc/passwd", uid) }
+
+// GroupNameOf is the group name of a gid, or the number itself.
+func GroupNameOf(gid uint32) string { return nameIn("/etc/group", gid) }
+
+func nameIn(file string, id uint32) string {
+	number := strconv.FormatUint(uint64(id), 10)
+	name := number
+	_ = lines(file, func(fields []string) bool {
+		if len(fields) > 2 && fields[2] == number {
+			name = fields[0]
+			return false
+		}
+		return true
+	})
+	return name
+}
+
+// lines calls each with the fields of every line until it answers false.
+func lines(file string, each func(fields []string) bool) error {
+	open, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer open.Close()
+	scanner := bufio.NewScanner(open)
+	for scanner.Scan() {
+		if !each(strings.Split(scanner.Text(), ":")) {
+			return nil
+		}
+	}
+	return scanner.Err()
+}

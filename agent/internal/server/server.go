@@ -1,0 +1,74 @@
+// Package server puts the agent's services on the channel: HTTP/2, prior knowledge, one connection per attach.
+package server
+
+import (
+	"net"
+	"net/http"
+	"os"
+
+	"golang.org/x/net/http2"
+	"warren.dev/agent/internal/account"
+	"warren.dev/agent/internal/connect"
+	"warren.dev/agent/internal/git"
+	"warren.dev/agent/internal/identity"
+	"warren.dev/agent/internal/process"
+)
+
+// Generation must be the host's (src/protocol/limits.ts).
+const Generation = 1
+
+const (
+	streamWindowBytes     = 4 << 20
+	connectionWindowBytes = 16 << 20
+	maxStreams            = 512
+	// Sent by the host while it warms a template up, which has no identity yet.
+	warmUpHeader = "Warren-Warmup"
+)
+
+// Server is all services together.
+type Server struct {
+	handler http.Handler
+	http2   http2.Server
+	egress  egress
+}
+
+// New makes the services; real is false without a VM.
+func New(version string, real bool) *Server {
+	mux := http.NewServeMux()
+	lookup := account.Lookup
+	if !real && os.Getuid() != 0 {
+		lookup = account.Current
+	}
+	settings := newSettings(lookup)
+	settings.register(mux)
+	sessions := &process.Service{Defaults: settings, User: settings.user, BecomeUsers: real}
+	machine := &identity.Service{Version: version, Generation: Generation, Real: real, EndSessions: sessions.EndAll}
+	sessions.MayStart = func(r *http.Request) error {
+		if machine.Awake() || r.Header.Get(warmUpHeader) != "" {
+			return nil
+		}
+		return connect.Errorf("failed_precondition", "the machine has not been told who it is")
+	}
+	sessions.Register(mux)
+	machine.Register(mux)
+	git.Register(mux, git.Environment{LookupUser: lookup})
+	s := &Server{
+		handler: settings.authenticated(mux),
+		http2: http2.Server{
+			MaxConcurrentStreams:         maxStreams,
+			MaxReadFrameSize:             64 << 10,
+			MaxUploadBufferPerStream:     streamWindowBytes,
+			MaxUploadBufferPerConnection: connectionWindowBytes,
+		},
+	}
+	s.egress.register(mux)
+	return s
+}
+
+// Attached serves one attach of the host on the `agent` stream until it ends.
+func (s *Server) Attached(conn net.Conn) {
+	s.http2.ServeConn(conn, &http2.ServeConnOpts{Handler: s.handler})
+}
+
+// EgressAttached takes the host's end of the `egress` stream.
+func (s *Server) EgressAttached(conn net.Conn) { s.egress.attach(conn) }

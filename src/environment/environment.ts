@@ -1,0 +1,24 @@
+// What userland a sandbox gets. Pure: from what a repository asks for to a specification and its digest.
+
+import { createHash } from 'node:crypto';
+
+export interface Environment {
+  kind: 'default';
+  /** Debian's release, and the packages on top of its minimal base. */
+  suite: string;
+  packages: string[];
+  user: string;
+  /** Raised when the way of building it changes. */
+  recipe: number;
+  /** Identifies all of the above. */
+  digest: string;
+}
+
+const PACKAGES = ['bash', 'ca-certificates', 'curl', 'git', 'less', 'nodejs', 'npm', 'openssh-client', 'procps', 'python3', 'sudo'];
+const RECIPE = 1;
+
+/** Debian 13, minimal, with what a developer and an agent reach for first. */
+export function defaultEnvironment(): Environment {
+  const spec = { kind: 'default' as const, suite: 'trixie', packages: PACKAGES, user: 'user', recipe: RECIPE };
+  return { ...spec, digest: createHash('sha256').update(JSON.stringify(spec)).digest('hex') };
+}

@@ -1,0 +1,1 @@
+export { defaultEnvironment, type Environment } from './environment.ts';

@@ -1,0 +1,33 @@
+// Writes the archive that the kernel unpacks as its first file system: cpio in the "newc" format
+// (https://docs.kernel.org/driver-api/early-userspace/buffer-format.html). Our own, because a device node in it
+// must not need root to be made.
+
+export interface CpioEntry {
+  path: string;
+  mode: number;
+  content?: Buffer;
+  /** Of a device node: major and minor. */
+  device?: readonly [number, number];
+}
+
+export const FILE = 0o100000;
+export const FOLDER = 0o040000;
+export const CHARACTER_DEVICE = 0o020000;
+
+export function encodeCpio(entries: readonly CpioEntry[]): Buffer {
+  const parts = entries.flatMap((entry, index) => encodeEntry(entry, index + 1));
+  return Buffer.concat([...parts, ...encodeEntry({ path: 'TRAILER!!!', mode: 0 }, 0)]);
+}
+
+function encodeEntry({ path, mode, content, device = [0, 0] }: CpioEntry, inode: number): Buffer[] {
+  const name = Buffer.from(`${path}\0`);
+  const size = content?.length ?? 0;
+  const links = (mode & FOLDER) === FOLDER ? 2 : 1;
+  const fields = [inode, mode, 0, 0, links, 0, size, 0, 0, device[0], device[1], name.length, 0];
+  const head = Buffer.from(`070701${fields.map((field) => field.toString(16).padStart(8, '0')).join('')}`, 'latin1');
+  return [head, name, padding(head.length + name.length), ...(content ? [content, padding(size)] : [])];
+}
+
+function padding(length: number): Buffer {
+  return Buffer.alloc((4 - (length % 4)) % 4);
+}
