@@ -59,7 +59,7 @@ export function gitSealed(
     cwd: gitDir,
     env: {
       ...always,
-      PATH: process.env['PATH'],
+      PATH: process.env.PATH,
       HOME: gitDir,
       GIT_DIR: gitDir,
       GIT_CONFIG_NOSYSTEM: '1',
@@ -93,8 +93,8 @@ export async function gitLineOrNull(
 
 /** Standard error of a failed command, or the message of any other error. */
 export function stderrOf(error: unknown): string {
-  if (error instanceof WarrenError && typeof error.details?.['stderr'] === 'string') {
-    return error.details['stderr'].trim() || error.message;
+  if (error instanceof WarrenError && typeof error.details?.stderr === 'string') {
+    return error.details.stderr.trim() || error.message;
   }
   return error instanceof Error ? error.message : String(error);
 }

@@ -3,7 +3,7 @@
 // of zeros is a megabyte of pack, and one blob may stand in a tree a million times.
 
 import { PassThrough } from 'node:stream';
-import { type Change, changeSink } from './changes.ts';
+import { type Change, isDeleted, isGitlink } from './changes.ts';
 import { git, gitSealed, isCommandFailure } from './git.ts';
 import { fromGit, rejected, tooLarge } from './handback-error.ts';
 import { objectSizes, sizeSink } from './object-sizes.ts';
@@ -11,6 +11,8 @@ import type { Repository } from './open.ts';
 import type { HandbackLimits } from './receive.ts';
 import type { Risk } from './risks.ts';
 import { type Survey, survey } from './survey.ts';
+import { diffTrees } from './tree-diff.ts';
+import { TreeReader } from './tree-reader.ts';
 
 export interface Inspection extends Survey {
   /** Commits that `tip` has and `base` has not. */
@@ -31,6 +33,8 @@ export interface InspectOptions {
   signal: AbortSignal;
 }
 
+/** Rows are held in memory, unlike objects. */
+const CHANGED_ROWS = 1_000_000;
 const CHANGED_PATHS_BYTES = 256 * 1024 * 1024;
 
 export async function inspect(
@@ -42,7 +46,7 @@ export async function inspect(
   try {
     await requireCommit(gitDir, tip, signal);
     await walkNew(repository, gitDir, options);
-    const changes = await readChanges(gitDir, options);
+    const changes = await readChanges(repository, gitDir, options);
     await limitCheckout(gitDir, changes, options);
     const [commits, descends, found] = await Promise.all([
       countCommits(gitDir, options),
@@ -89,19 +93,29 @@ async function walkNew(repository: Repository, gitDir: string, options: InspectO
   ]);
 }
 
-async function readChanges(gitDir: string, options: InspectOptions): Promise<Change[]> {
+async function readChanges(
+  repository: Repository,
+  gitDir: string,
+  options: InspectOptions,
+): Promise<Change[]> {
   const { tip, base, bounds, signal } = options;
-  const from =
-    base ??
-    (await gitSealed(gitDir, ['hash-object', '-t', 'tree', '--stdin'], { signal })).stdout.toString().trim();
-  const { sink, changes } = changeSink({
-    rows: bounds.objects,
-    pathBytes: bounds.pathBytes,
-    totalPathBytes: CHANGED_PATHS_BYTES,
-  });
-  const args = ['diff-tree', '-r', '-z', '--raw', '--no-renames', '--no-abbrev', from, tip];
-  await gitSealed(gitDir, args, { output: sink, signal });
-  return changes;
+  const commits = base === null ? [tip] : [tip, base];
+  const args = ['rev-parse', '--verify', '--end-of-options'];
+  const [after = '', before = null] = await Promise.all(
+    commits.map(async (id) =>
+      (await gitSealed(gitDir, [...args, `${id}^{tree}`], { signal })).stdout.toString().trim(),
+    ),
+  );
+  const reader = new TreeReader(gitDir, repository.objectFormat, signal);
+  try {
+    return await diffTrees((id) => reader.read(id), before, after, {
+      rows: Math.min(bounds.objects, CHANGED_ROWS),
+      pathBytes: bounds.pathBytes,
+      totalPathBytes: CHANGED_PATHS_BYTES,
+    });
+  } finally {
+    await reader.close();
+  }
 }
 
 /** What a checkout of `tip` would write beyond what `base` has: each path counts, also for the same blob. */
@@ -111,7 +125,7 @@ async function limitCheckout(
   options: InspectOptions,
 ): Promise<void> {
   const { bounds, signal } = options;
-  const files = changes.filter((change) => change.status !== 'D' && change.newMode !== '160000');
+  const files = changes.filter((change) => !isDeleted(change) && !isGitlink(change));
   const sizes = await objectSizes(gitDir, new Set(files.map((change) => change.newId)), signal);
   const bytes = files.reduce((sum, change) => sum + (sizes.get(change.newId) ?? 0), 0);
   if (bytes > bounds.inflatedBytes) throw tooLarge('a checkout of it', bytes, bounds.inflatedBytes, 'bytes');

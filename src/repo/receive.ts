@@ -4,6 +4,7 @@
 
 import type { Readable } from 'node:stream';
 import { limits as defaults } from '../protocol/limits.ts';
+import { startDeadline } from './deadline.ts';
 import { git, gitSealed, hardened, isCommandFailure, stderrOf } from './git.ts';
 import { fromGit, interrupted, rejected } from './handback-error.ts';
 import { type Inspection, inspect } from './inspect.ts';
@@ -43,14 +44,15 @@ export interface Handback extends Inspection {
 
 export async function receive(repository: Repository, options: ReceiveOptions): Promise<Handback> {
   const { tip, base, pack } = options;
+  const bounds = withDefaults(options.limits);
+  const deadline = startDeadline(options.signal, bounds.timeoutMs);
+  const { signal } = deadline;
   try {
     const ref = handbackRef(options.sandbox, options.branch);
     for (const id of base === null ? [tip] : [tip, base]) {
       if (!isObjectId(id, repository.objectFormat))
         throw rejected(`"${id.slice(0, 80)}" is not an object id`);
     }
-    const bounds = withDefaults(options.limits);
-    const signal = withDeadline(options.signal, bounds.timeoutMs);
     const quarantine = await makeQuarantine(repository, options.quarantineFolder);
     try {
       if (pack) await unpack(quarantine, pack, bounds, signal);
@@ -61,9 +63,9 @@ export async function receive(repository: Repository, options: ReceiveOptions): 
       await quarantine.remove();
     }
   } catch (error) {
-    if (options.signal?.aborted !== true && isTimeout(error)) throw interrupted('it took too long', error);
-    throw error;
+    throw deadline.passed() ? interrupted(`it took longer than ${bounds.timeoutMs} ms`, error) : error;
   } finally {
+    deadline.clear();
     pack?.destroy();
   }
 }
@@ -135,16 +137,4 @@ function withDefaults(given: Partial<HandbackLimits> = {}): HandbackLimits {
     timeoutMs: defaults.handbackTimeoutMs,
     ...given,
   };
-}
-
-function withDeadline(signal: AbortSignal | undefined, timeoutMs: number): AbortSignal {
-  const deadline = AbortSignal.timeout(timeoutMs);
-  return signal ? AbortSignal.any([signal, deadline]) : deadline;
-}
-
-function isTimeout(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    (error.name === 'TimeoutError' || (error as { code?: string }).code === 'usage.cancelled')
-  );
 }
