@@ -1,7 +1,8 @@
-// Lets a guest's stream pass up to a number of bytes, then fails with the error that names the number.
+// Lets a guest's stream pass up to a number of bytes, then fails with the error that names the number. A stream
+// that is cut off is an error too: no end is made up for it.
 
 import { type Readable, Transform } from 'node:stream';
-import { tooLarge } from './handback-error.ts';
+import { interrupted, tooLarge } from './handback-error.ts';
 
 export function limitBytes(source: Readable, maxBytes: number): Readable {
   let bytes = 0;
@@ -12,10 +13,12 @@ export function limitBytes(source: Readable, maxBytes: number): Readable {
       else done(null, chunk);
     },
   });
-  source.once('error', (error) => limited.destroy(error));
-  // A stream that closes without an end was cut off: an end must not be made up for it.
+  const cut = (cause?: unknown) =>
+    limited.destroy(interrupted('the stream from the sandbox broke off', cause));
+  source.once('error', cut);
   source.once('close', () => {
-    if (!source.readableEnded) limited.destroy(new Error('the stream was cut off'));
+    if (!source.readableEnded) cut();
   });
+  if (source.destroyed) cut(source.errored);
   return source.pipe(limited);
 }

@@ -86,15 +86,10 @@ async function unpack(
     `--max-input-size=${bounds.packBytes}`,
   ];
   const input = limitBytes(pack, bounds.packBytes);
-  let broken: Error | null = null;
-  pack.once('error', (error: Error) => {
-    broken = error;
-  });
   try {
     await gitSealed(quarantine.gitDir, args, { input, signal });
   } catch (error) {
     if (signal.aborted) throw error;
-    if (broken) throw interrupted('the stream from the sandbox broke', broken);
     throw fromGit(error, bounds.packBytes);
   }
 }

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { merge, openRepository } from '../../src/repo/index.ts';
 import { commitAll, fingerprint, sh, temporaryFolder, worktree, write } from './fixture.ts';
@@ -521,13 +521,11 @@ describe('hand-back beyond the limits', () => {
     await assert.rejects(handBack(root, { tip, base, pack: breaking, quarantineFolder }), {
       code: 'repo.handback-interrupted',
     });
-    const stalling = () =>
-      Readable.from(
-        (async function* () {
-          yield half;
-          await new Promise(() => {});
-        })(),
-      );
+    const stalling = () => {
+      const stream = new PassThrough();
+      stream.write(half);
+      return stream;
+    };
     const stopped = AbortSignal.timeout(200);
     await assert.rejects(handBack(root, { tip, base, pack: stalling(), quarantineFolder, signal: stopped }), {
       code: 'usage.cancelled',

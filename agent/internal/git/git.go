@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"os/exec"
 	"path"
 	"strings"
 
@@ -19,9 +18,6 @@ import (
 type Environment struct {
 	LookupUser func(name string) (account.User, error)
 	Logf       func(string, ...any)
-	// Run starts a prepared command and waits for it, as exec.Cmd.Run does, which is the default. A process
-	// that reaps all children by itself must hand in its own.
-	Run func(*exec.Cmd) error
 }
 
 type service struct {
@@ -34,9 +30,6 @@ const requestMaxBytes = 1 << 20
 func Register(mux *http.ServeMux, env Environment) {
 	if env.Logf == nil {
 		env.Logf = func(string, ...any) {}
-	}
-	if env.Run == nil {
-		env.Run = (*exec.Cmd).Run
 	}
 	s := &service{env}
 	mux.HandleFunc("POST /warren/git/clone", s.clone)

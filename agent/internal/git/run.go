@@ -87,7 +87,7 @@ func (s *service) git(ctx context.Context, c command) ([]byte, error) {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = pipeGrace
 
-	err := s.env.Run(cmd)
+	err := cmd.Run()
 	if ctx.Err() == context.DeadlineExceeded {
 		return nil, fail("deadline_exceeded", "git %s took longer than %s", c.args[0], c.timeout)
 	}

@@ -6,8 +6,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/user"
-	"strconv"
 
 	"warren.dev/agent/internal/account"
 	"warren.dev/agent/internal/git"
@@ -19,16 +17,6 @@ func main() {
 		log.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	git.Register(mux, git.Environment{LookupUser: lookup, Logf: log.Printf})
+	git.Register(mux, git.Environment{LookupUser: account.Current, Logf: log.Printf})
 	log.Fatal(http.Serve(listener, mux))
-}
-
-func lookup(name string) (account.User, error) {
-	found, err := user.Lookup(name)
-	if err != nil {
-		return account.User{}, err
-	}
-	uid, _ := strconv.ParseUint(found.Uid, 10, 32)
-	gid, _ := strconv.ParseUint(found.Gid, 10, 32)
-	return account.User{Name: found.Username, Home: os.Getenv("HOME"), Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
