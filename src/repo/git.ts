@@ -31,7 +31,6 @@ const kept = ['HOME', 'XDG_CONFIG_HOME', 'PATH', 'USER', 'LOGNAME', 'TMPDIR'] as
 export const hardened: readonly string[] = [
   ...['-c', 'core.hooksPath=/dev/null'],
   ...['-c', 'core.fsmonitor=false'],
-  ...['-c', 'core.logAllRefUpdates=false'],
   ...['-c', 'protocol.allow=never'],
   ...['-c', 'protocol.file.allow=always'],
   ...['-c', 'credential.helper='],

@@ -2,6 +2,8 @@
 // branch, the index or the working tree. It is git's own merge with the user's configuration, but no hook, no
 // signature, no editor and no submodule takes part. Conflicts stay as git leaves them.
 
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { WarrenError } from '../protocol/error.ts';
 import { shown, splitNul } from './entries.ts';
 import { git, gitLine, gitLineOrNull, hardened, isCommandFailure } from './git.ts';
@@ -56,10 +58,13 @@ export async function merge(opened: Repository, options: MergeOptions): Promise<
   const { head } = repository;
   if (head && (await isAncestor(tip, head))) return { kind: 'up-to-date', commit: head };
   const forward = head === null || (await isAncestor(head, tip));
+  if (options.mode === 'auto' && forward) return fastForward(repository, tip, options, 'fast-forward');
+  await requireIdentity(repository);
   if (options.mode === 'squash') {
+    if (head && (await sameTree(repository.root, head, tip))) return { kind: 'up-to-date', commit: head };
     return forward ? squashForward(repository, options) : squashDiverged(repository, options);
   }
-  return forward ? fastForward(repository, tip, options, 'fast-forward') : mergeDiverged(repository, options);
+  return mergeDiverged(repository, options);
 }
 
 async function fastForward(
@@ -84,11 +89,7 @@ async function mergeDiverged(repository: Repository, options: MergeOptions): Pro
 /** The tip's own tree as one commit on top of HEAD; then a fast-forward, so staged changes stay staged. */
 async function squashForward(repository: Repository, options: MergeOptions): Promise<MergeResult> {
   const { root, head } = repository;
-  const trees = [`${options.tip}^{tree}`, ...(head ? [`${head}^{tree}`] : [])];
-  const [tipTree = '', headTree] = await Promise.all(
-    trees.map((tree) => gitLine(root, ['rev-parse', '--verify', tree])),
-  );
-  if (head && tipTree === headTree) return { kind: 'up-to-date', commit: head };
+  const tipTree = await treeOf(root, options.tip);
   const parents = head ? ['-p', head] : [];
   try {
     const args = [...settings, 'commit-tree', '--no-gpg-sign', ...parents, '-F', '-', tipTree];
@@ -111,7 +112,10 @@ async function squashDiverged(repository: Repository, options: MergeOptions): Pr
   const nothing = await git(root, [...settings, 'diff-index', '--cached', '--quiet', 'HEAD'], {
     okCodes: [0, 1],
   });
-  if (nothing.code === 0) return { kind: 'up-to-date', commit: await headOf(repository) };
+  if (nothing.code === 0) {
+    await rm(join(repository.gitDir, 'SQUASH_MSG'), { force: true });
+    return { kind: 'up-to-date', commit: await headOf(repository) };
+  }
   try {
     const args = ['commit', '--quiet', '--no-verify', '--no-gpg-sign', '--cleanup=verbatim', '-F', '-'];
     await git(root, [...settings, ...args], { input: message });
@@ -146,6 +150,21 @@ async function runMerge(
     if (conflicts.length === 0) throw explainMerge(error, repository);
     return conflicts;
   }
+}
+
+/** Asked first: git finds out only when everything is merged, and then leaves the merge half done. */
+async function requireIdentity(repository: Repository): Promise<void> {
+  try {
+    for (const who of ['GIT_AUTHOR_IDENT', 'GIT_COMMITTER_IDENT']) await git(repository.root, ['var', who]);
+  } catch (error) {
+    throw explainMerge(error, repository);
+  }
+}
+
+const treeOf = (root: string, commit: string) => gitLine(root, ['rev-parse', '--verify', `${commit}^{tree}`]);
+
+async function sameTree(root: string, a: string, b: string): Promise<boolean> {
+  return (await treeOf(root, a)) === (await treeOf(root, b));
 }
 
 async function headOf(repository: Repository): Promise<string> {

@@ -111,7 +111,7 @@ async function bringHome(
     '--no-auto-maintenance',
   ];
   const exact = ['--no-prune', '--no-prune-tags', '--refmap=', '--force', '--no-show-forced-updates'];
-  const settings = [...hardened, '-c', 'fetch.writeCommitGraph=false'];
+  const settings = [...hardened, '-c', 'fetch.writeCommitGraph=false', '-c', 'core.logAllRefUpdates=false'];
   try {
     const args = [...settings, 'fetch', ...quiet, ...exact, '--', quarantine.gitDir, `+${here}:${ref}`];
     await git(repository.root, args, { signal });
