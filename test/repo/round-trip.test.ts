@@ -1,11 +1,14 @@
 // The whole way without a machine: pack → clone in the guest → commit there → pack → receive → merge.
 
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { merge, openRepository, packIn, receive } from '../../src/repo/index.ts';
 import { commitAll, fingerprint, makeRepository, sh, temporaryFolder, worktree, write } from './fixture.ts';
 import { type Guest, guestMissing, startGuest, user } from './guest.ts';
+import { travel } from './travel.ts';
 
 const missing = guestMissing();
 let guest: Guest;
@@ -68,4 +71,103 @@ test('work goes in, is committed, comes home and is merged', { skip: missing ?? 
   });
   assert.equal((await guest.pack({ path: guestPath, user, ref: 'HEAD', have: [tip] })).status, 204);
   commitAll(root, 'after');
+});
+
+test('a submodule’s commits come home into its own repository', { skip: missing ?? false }, async () => {
+  const library = makeRepository({ 'lib.c': '1' });
+  const root = makeRepository({ top: '1' });
+  sh(root, ['submodule', '--quiet', 'add', library, 'libs/a']);
+  commitAll(root, 'with library');
+  const { guestPath } = await travel(guest, root);
+  const inner = await openRepository(join(root, 'libs/a'));
+  const outer = await openRepository(root);
+
+  write(join(guestPath, 'libs/a'), { 'lib.c': '2' });
+  await guest.json('commit', { path: `${guestPath}/libs/a`, user, message: 'inside' });
+  await guest.json('commit', { path: guestPath, user, message: 'outside' });
+  type Status = { submodules: { path: string; head: string }[]; ahead: number; descends: boolean };
+  const said = await guest.json<Status>('status', { path: guestPath, user, base: outer.head, limit: 10 });
+  const innerTip = sh(join(guestPath, 'libs/a'), ['rev-parse', 'HEAD']);
+  assert.deepEqual(
+    [said.submodules, said.ahead, said.descends],
+    [[{ path: 'libs/a', head: innerTip }], 1, true],
+  );
+
+  for (const [repository, path, ref] of [
+    [inner, `${guestPath}/libs/a`, 'HEAD'],
+    [outer, guestPath, 'warren/blue'],
+  ] as const) {
+    const { tip, pack } = await guest.pack({ path, user, ref, have: [repository.head] });
+    const quarantineFolder = join(temporaryFolder(), 'q');
+    const options = {
+      sandbox: 'blue',
+      branch: 'warren/blue',
+      tip,
+      base: repository.head,
+      pack,
+      quarantineFolder,
+    };
+    const back = await receive(repository, options);
+    assert.deepEqual([back.commits, back.descends], [1, true]);
+    assert.deepEqual(back.gitlinks, repository === outer ? [{ path: 'libs/a', commit: innerTip }] : []);
+    await merge(repository, { tip, sandbox: 'blue', mode: 'auto' });
+  }
+  assert.equal(sh(root, ['rev-parse', 'HEAD:libs/a']), innerTip);
+  assert.equal(sh(root, ['status', '--porcelain']), '');
+});
+
+test('shallow and SHA-256 repositories come home too', { skip: missing ?? false }, async () => {
+  const origin = makeRepository({ a: '1' }, ['--object-format=sha256']);
+  for (const n of [1, 2, 3]) commitAll(origin, `c${n}`);
+  const root = join(temporaryFolder(), 'shallow');
+  sh(origin, ['clone', '-q', '--depth=2', `file://${origin}`, root]);
+  const { guestPath, repository } = await travel(guest, root);
+  write(guestPath, { b: '2' });
+  await guest.json('commit', { path: guestPath, user, message: 'work' });
+  const { tip, pack } = await guest.pack({ path: guestPath, user, ref: 'HEAD', have: [repository.head] });
+  const shallow = readFileSync(join(root, '.git/shallow'), 'utf8');
+  const quarantineFolder = join(temporaryFolder(), 'q');
+  const back = await receive(repository, {
+    sandbox: 'blue',
+    branch: 'warren/blue',
+    tip,
+    base: repository.head,
+    pack,
+    quarantineFolder,
+  });
+  assert.deepEqual([back.commits, back.descends], [1, true]);
+  assert.equal(readFileSync(join(root, '.git/shallow'), 'utf8'), shallow);
+  assert.equal((await merge(repository, { tip, sandbox: 'blue', mode: 'auto' })).kind, 'fast-forward');
+});
+
+test('work goes on after a fetch: the second hand-back brings only what is new', {
+  skip: missing ?? false,
+}, async () => {
+  const root = makeRepository();
+  const { guestPath, repository } = await travel(guest, root);
+  const quarantineFolder = join(temporaryFolder(), 'q');
+  const have = [repository.head];
+  const sizes: number[] = [];
+  for (const n of [1, 2]) {
+    write(guestPath, { [`f${n}`]: randomBytes(10_000) });
+    await guest.json('commit', { path: guestPath, user, message: `work ${n}` });
+    const { tip, pack } = await guest.pack({ path: guestPath, user, ref: 'warren/blue', have });
+    let bytes = 0;
+    pack!.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+    });
+    pack!.pause();
+    const back = await receive(repository, {
+      sandbox: 'blue',
+      branch: 'warren/blue',
+      tip,
+      base: repository.head,
+      pack,
+      quarantineFolder,
+    });
+    assert.deepEqual([back.commits, back.files], [n, n]);
+    have.push(tip);
+    sizes.push(bytes);
+  }
+  assert.ok(sizes[1]! < 11_000, `${sizes}`);
 });
