@@ -44,15 +44,15 @@ export async function inspect(
 ): Promise<Inspection> {
   const { tip, base, bounds, signal } = options;
   try {
-    await requireCommit(gitDir, tip, signal);
-    await walkNew(repository, gitDir, options);
-    const changes = await readChanges(repository, gitDir, options);
-    await limitCheckout(gitDir, changes, options);
-    const [commits, descends, found] = await Promise.all([
+    const [known] = await Promise.all([knownTips(repository, options), requireCommit(gitDir, tip, signal)]);
+    await walkNew(gitDir, known, options);
+    const [commits, descends, changes] = await Promise.all([
       countCommits(gitDir, options),
       base === null ? true : isAncestor(gitDir, base, tip, signal),
-      survey(gitDir, tip, changes, signal),
+      readChanges(repository, gitDir, options),
     ]);
+    await limitCheckout(gitDir, changes, options);
+    const found = await survey(gitDir, tip, changes, signal);
     return { commits, descends, rewritten: !descends, files: changes.length, ...found };
   } catch (error) {
     if (signal.aborted || !isCommandFailure(error)) throw error;
@@ -70,45 +70,43 @@ async function requireCommit(gitDir: string, tip: string, signal: AbortSignal): 
     throw rejected(`${tip} is ${type.endsWith('missing') ? 'not in the pack' : `a ${type}, not a commit`}`);
 }
 
-/** Visits each object once that the user's refs do not reach; fails where one is missing. */
-async function walkNew(repository: Repository, gitDir: string, options: InspectOptions): Promise<void> {
-  const { tip, base, bounds, signal } = options;
+/** Commits whose objects are all here: where the user's refs are, and where the sandbox started. */
+async function knownTips(repository: Repository, { base, signal }: InspectOptions): Promise<Set<string>> {
   const { stdout } = await git(repository.root, ['for-each-ref', '--format=%(objectname)'], { signal });
   const known = new Set(stdout.toString().split('\n').filter(Boolean));
   if (repository.head) known.add(repository.head);
   if (base) known.add(base);
+  return known;
+}
+
+/** Visits each object once that the user's refs do not reach; fails where one is missing. */
+async function walkNew(gitDir: string, known: ReadonlySet<string>, options: InspectOptions): Promise<void> {
+  const { tip, bounds, signal } = options;
+  const list = ['rev-list', '--objects', '--ignore-missing', '--stdin'];
+  const sizes = ['cat-file', '--buffer', '--batch-check=%(objecttype) %(objectsize) %(rest)'];
   const input = `${tip}\n${[...known].map((id) => `^${id}\n`).join('')}`;
   const link = new PassThrough();
-  await Promise.all([
-    gitSealed(gitDir, ['rev-list', '--objects', '--ignore-missing', '--stdin'], {
-      input,
-      output: link,
-      signal,
-    }),
-    gitSealed(gitDir, ['cat-file', '--buffer', '--batch-check=%(objecttype) %(objectsize) %(rest)'], {
-      input: link,
-      output: sizeSink(bounds),
-      signal,
-    }),
+  const [listed, counted] = await Promise.allSettled([
+    gitSealed(gitDir, list, { input, output: link, signal }),
+    gitSealed(gitDir, sizes, { input: link, output: sizeSink(bounds), signal }),
   ]);
+  // When counting ends early, listing ends with a broken pipe: what it was that was counted says more.
+  const { reason } = [listed, counted].find(isLimit) ?? [listed, counted].find(isRejected) ?? {};
+  if (reason) throw reason;
 }
+
+const isRejected = (result: PromiseSettledResult<unknown>) => result.status === 'rejected';
+const isLimit = (result: PromiseSettledResult<unknown>): result is PromiseRejectedResult =>
+  result.status === 'rejected' && !isCommandFailure(result.reason);
 
 async function readChanges(
   repository: Repository,
   gitDir: string,
-  options: InspectOptions,
+  { tip, base, bounds, signal }: InspectOptions,
 ): Promise<Change[]> {
-  const { tip, base, bounds, signal } = options;
-  const commits = base === null ? [tip] : [tip, base];
-  const args = ['rev-parse', '--verify', '--end-of-options'];
-  const [after = '', before = null] = await Promise.all(
-    commits.map(async (id) =>
-      (await gitSealed(gitDir, [...args, `${id}^{tree}`], { signal })).stdout.toString().trim(),
-    ),
-  );
   const reader = new TreeReader(gitDir, repository.objectFormat, signal);
   try {
-    return await diffTrees((id) => reader.read(id), before, after, {
+    return await diffTrees((id) => reader.read(id), base && `${base}^{tree}`, `${tip}^{tree}`, {
       rows: Math.min(bounds.objects, CHANGED_ROWS),
       pathBytes: bounds.pathBytes,
       totalPathBytes: CHANGED_PATHS_BYTES,

@@ -4,15 +4,17 @@
 import { randomBytes } from 'node:crypto';
 import { copyFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { gitLine } from './git.ts';
 import type { Repository } from './open.ts';
 
 const PREFIX = 'handback-';
+const BRANCH = 'refs/heads/handback';
 /** Quarantines that this process is using. */
 const active = new Set<string>();
 
 export interface Quarantine {
   gitDir: string;
+  /** Points a branch at a commit that was found good; answers with its name. */
+  point(tip: string): Promise<string>;
   remove(): Promise<void>;
 }
 
@@ -33,7 +35,11 @@ export async function makeQuarantine(repository: Repository, folder: string): Pr
     await remove();
     throw error;
   }
-  return { gitDir, remove };
+  const point = async (tip: string) => {
+    await writeFile(join(gitDir, BRANCH), `${tip}\n`);
+    return BRANCH;
+  };
+  return { gitDir, point, remove };
 }
 
 export async function sweepQuarantine(folder: string): Promise<void> {
@@ -45,12 +51,7 @@ export async function sweepQuarantine(folder: string): Promise<void> {
 }
 
 async function fill(repository: Repository, gitDir: string): Promise<void> {
-  const objects = await gitLine(repository.root, [
-    'rev-parse',
-    '--path-format=absolute',
-    '--git-path',
-    'objects',
-  ]);
+  const objects = join(repository.commonDir, 'objects');
   const sha256 = repository.objectFormat === 'sha256';
   await mkdir(join(gitDir, 'objects', 'info'), { recursive: true, mode: 0o700 });
   await mkdir(join(gitDir, 'objects', 'pack'));

@@ -101,8 +101,7 @@ async function bringHome(
   options: { ref: string; tip: string; signal: AbortSignal },
 ): Promise<void> {
   const { ref, tip, signal } = options;
-  const here = 'refs/heads/handback';
-  await gitSealed(quarantine.gitDir, ['update-ref', '--no-deref', here, tip], { signal });
+  const here = await quarantine.point(tip);
   const quiet = [
     '--quiet',
     '--no-tags',

@@ -44,7 +44,7 @@ export async function takeSnapshot(
 ): Promise<Snapshot> {
   const { root, head } = repository;
   const base: GitOptions = options.signal ? { signal: options.signal } : {};
-  const objects = await gitLine(root, ['rev-parse', '--path-format=absolute', '--git-path', 'objects'], base);
+  const objects = join(repository.commonDir, 'objects');
   const newObjects = join(options.folder, 'objects');
   await mkdir(newObjects, { recursive: true });
   const index = join(options.folder, 'index');
