@@ -22,6 +22,8 @@ const always = {
   GIT_NO_LAZY_FETCH: '1',
   GIT_ALLOW_PROTOCOL: 'file',
   GIT_LITERAL_PATHSPECS: '1',
+  // A pointer stays a pointer: what git-lfs would download, and from where, a guest's .lfsconfig can say.
+  GIT_LFS_SKIP_SMUDGE: '1',
 } as const;
 
 /** What the user's own git needs to find the user's configuration, identity and filters. */

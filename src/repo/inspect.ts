@@ -52,7 +52,7 @@ export async function inspect(
       readChanges(repository, gitDir, options),
     ]);
     await limitCheckout(gitDir, changes, options);
-    const found = await survey(gitDir, tip, changes, signal);
+    const found = await survey(repository, gitDir, tip, changes, signal);
     return { commits, descends, rewritten: !descends, files: changes.length, ...found };
   } catch (error) {
     if (signal.aborted || !isCommandFailure(error)) throw error;

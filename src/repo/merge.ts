@@ -59,7 +59,6 @@ export async function merge(opened: Repository, options: MergeOptions): Promise<
   if (head && (await isAncestor(tip, head))) return { kind: 'up-to-date', commit: head };
   const forward = head === null || (await isAncestor(head, tip));
   if (options.mode === 'auto' && forward) return fastForward(repository, tip, options, 'fast-forward');
-  await requireIdentity(repository);
   if (options.mode === 'squash') {
     if (head && (await sameTree(repository.root, head, tip))) return { kind: 'up-to-date', commit: head };
     return forward ? squashForward(repository, options) : squashDiverged(repository, options);
@@ -149,15 +148,6 @@ async function runMerge(
     const conflicts = splitNul(stdout).map(shown);
     if (conflicts.length === 0) throw explainMerge(error, repository);
     return conflicts;
-  }
-}
-
-/** Asked first: git finds out only when everything is merged, and then leaves the merge half done. */
-async function requireIdentity(repository: Repository): Promise<void> {
-  try {
-    for (const who of ['GIT_AUTHOR_IDENT', 'GIT_COMMITTER_IDENT']) await git(repository.root, ['var', who]);
-  } catch (error) {
-    throw explainMerge(error, repository);
   }
 }
 

@@ -14,7 +14,7 @@ export interface SizeLimits {
 }
 
 /** Git keeps a tree or commit whole in memory while it looks at it. */
-const TREE_MAX_BYTES = 64 * 1024 * 1024;
+const TREE_MAX_BYTES = 16 * 1024 * 1024;
 const COMMIT_MAX_BYTES = 4 * 1024 * 1024;
 
 /** A sink for rows `type size path`. */

@@ -5,6 +5,7 @@ import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { WarrenError } from '../protocol/error.ts';
 import { git, gitLine, gitLineOrNull, isCommandFailure, stderrOf } from './git.ts';
+import { requireGit } from './git-version.ts';
 import { printable } from './printable.ts';
 import { safeBasename } from './ref-name.ts';
 
@@ -29,6 +30,7 @@ export async function openRepository(path: string): Promise<Repository> {
   const found = await stat(from).catch(() => null);
   if (!found?.isDirectory())
     throw notARepository(from, found ? 'it is not a folder' : 'there is no such folder');
+  await requireGit();
   const root = await topLevel(from);
   const [gitDir, commonDir, objectFormat, head, ref] = await Promise.all([
     gitLine(root, ['rev-parse', '--absolute-git-dir']),

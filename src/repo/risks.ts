@@ -2,8 +2,8 @@
 // reading them: hooks, CI, editors, build files, instructions of agents. Pure. A list for a person to look at,
 // not a verdict: the code itself can be hostile too.
 
-import type { Change } from './changes.ts';
-import { becameExecutable, isDeleted } from './changes.ts';
+import { becameExecutable, type Change, isDeleted, isGitlink, isSymlink } from './changes.ts';
+import { insides, riskTable } from './risk-table.ts';
 
 export type RiskKind =
   | 'hook'
@@ -15,7 +15,10 @@ export type RiskKind =
   | 'git'
   | 'container'
   | 'agent'
-  | 'executable';
+  | 'executable'
+  | 'symlink'
+  | 'submodule'
+  | 'repository';
 
 export interface Risk {
   path: string;
@@ -30,147 +33,66 @@ export interface Contents {
   after: string | null;
 }
 
-/** Matched against the whole path, in lower case: a file system may not tell cases apart. */
-const table: readonly [pattern: RegExp, kind: RiskKind, why: string][] = [
-  [/(^|\/)\.husky\//, 'hook', 'husky runs it on git commands'],
-  [/(^|\/)\.githooks\//, 'hook', 'git runs it where core.hooksPath points here'],
-  [/(^|\/)\.pre-commit-(config|hooks)\.ya?ml$/, 'hook', 'pre-commit runs what it names on every commit'],
-  [
-    /(^|\/)\.?lefthook(-local)?(\.[a-z]+)?$|(^|\/)\.lefthook\//,
-    'hook',
-    'lefthook runs what it names on git commands',
-  ],
-  [
-    /(^|\/)\.(lintstagedrc|simple-git-hooks|overcommit)(\.[a-z]+)?$/,
-    'hook',
-    'a hook runner runs what it names',
-  ],
+/** What the user's own git configuration runs from the working tree. */
+export interface HostCommands {
+  /** Relative to the root, or null. */
+  hooksPath: string | null;
+  /** Paths relative to the root that stand in commands of filters, drivers, aliases and monitors. */
+  named: ReadonlySet<string>;
+}
 
-  [/^\.github\/(workflows|actions)\//, 'ci', 'GitHub runs it once pushed, with the repository’s secrets'],
-  [/(^|\/)action\.ya?ml$/, 'ci', 'GitHub workflows run it as an action'],
-  [/(^|\/)\.gitlab-ci(\.[a-z0-9-]+)?\.ya?ml$|^\.gitlab\/ci\//, 'ci', 'GitLab runs it once pushed'],
-  [
-    /^\.(circleci|buildkite|woodpecker|drone|forgejo|gitea|teamcity)\//,
-    'ci',
-    'a CI service runs it once pushed',
-  ],
-  [
-    /^\.?(travis|drone|woodpecker|appveyor|cirrus|azure-pipelines|bitbucket-pipelines|cloudbuild)\.ya?ml$/,
-    'ci',
-    'a CI service runs it once pushed',
-  ],
-  [/(^|\/)jenkinsfile(\.[a-z0-9_-]+)?$/, 'ci', 'Jenkins runs it once pushed'],
+export interface RiskContext {
+  /** By path. */
+  contents?: ReadonlyMap<string, Contents>;
+  commands?: HostCommands;
+  /** Symlinks that lead out of the working tree. */
+  escaping?: ReadonlySet<string>;
+  /** Folders that git would take for a repository. */
+  embedded?: readonly string[];
+}
 
-  [
-    /(^|\/)\.vscode\/(tasks|launch|settings|extensions|mcp)\.json$|\.code-workspace$/,
-    'editor',
-    'VS Code runs tasks and takes settings from it',
-  ],
-  [
-    /(^|\/)\.idea\/|(^|\/)\.run\/.*\.run\.xml$/,
-    'editor',
-    'JetBrains editors take run configurations from it',
-  ],
-  [
-    /(^|\/)\.(vimrc|exrc|nvimrc|nvim\.lua|dir-locals\.el)$|(^|\/)\.zed\//,
-    'editor',
-    'an editor may run it when the folder is opened',
-  ],
+const PER_KIND = 200;
 
-  [/(^|\/)\.envrc$/, 'shell', 'direnv runs it on entering the folder'],
-  [
-    /(^|\/)\.?mise(\.[a-z.]+)?\.toml$|(^|\/)\.?mise\/|(^|\/)\.rtx\.toml$/,
-    'shell',
-    'mise takes environment and hooks from it',
-  ],
-  [/(^|\/)\.tool-versions$/, 'shell', 'asdf or mise choose programs by it'],
-
-  [
-    /(^|\/)(gnu)?makefile(\.[a-z]+)?$|\.mk$|(^|\/)\.?justfile$|(^|\/)taskfile\.ya?ml$/,
-    'build',
-    'its recipes run on the next build',
-  ],
-  [
-    /(^|\/)(build\.rs|build\.zig|setup\.py|setup\.cfg|conftest\.py|noxfile\.py|tasks\.py|rakefile|gemfile|sconstruct|wscript)$/,
-    'build',
-    'it runs on the next build, install or test',
-  ],
-  [
-    /(^|\/)(cmakelists\.txt|meson\.build|configure|build\.gradle(\.kts)?|settings\.gradle(\.kts)?|build\.sbt|build\.ninja)$/,
-    'build',
-    'it runs on the next build',
-  ],
-  [
-    /(^|\/)(gradle|maven)-wrapper\.(jar|properties)$|(^|\/)(gradlew|mvnw)(\.bat|\.cmd)?$|(^|\/)\.mvn\//,
-    'build',
-    'the build wrapper runs it',
-  ],
-  [
-    /(^|\/)(flake|shell|default)\.nix$|(^|\/)(workspace|module|build)\.bazel$|(^|\/)\.bazelrc$/,
-    'build',
-    'it runs on the next build or shell',
-  ],
-  [/(^|\/)(sitecustomize|usercustomize)\.py$|\.pth$/, 'build', 'Python runs it at its start'],
-
-  [
-    /(^|\/)\.npmrc$|(^|\/)\.pnpmfile\.c?js$|(^|\/)\.yarnrc(\.ya?ml)?$|(^|\/)\.yarn\/(releases|plugins)\//,
-    'package',
-    'it decides where packages come from, or what the package manager runs',
-  ],
-  [
-    /(^|\/)bunfig\.toml$|(^|\/)(pip\.conf|\.pypirc|uv\.toml)$|(^|\/)nuget\.config$/,
-    'package',
-    'it decides where packages come from',
-  ],
-  [
-    /(^|\/)\.cargo\/(config(\.toml)?|credentials.*)$|(^|\/)rust-toolchain(\.toml)?$/,
-    'package',
-    'cargo takes linkers, runners and wrappers from it',
-  ],
-
-  [/(^|\/)\.gitattributes$/, 'git', 'it chooses filters, merge and diff drivers of your git configuration'],
-  [/(^|\/)\.gitmodules$/, 'git', 'it says where submodules are fetched from'],
-  [/(^|\/)\.(lfsconfig|gitconfig)$/, 'git', 'it can change where git sends and fetches objects'],
-
-  [/(^|\/)\.devcontainer(\/|\.json$)/, 'container', 'it defines an environment and commands that run in it'],
-  [
-    /(^|\/)(dockerfile|containerfile)(\.[a-z0-9_-]+)?$|\.dockerfile$|(^|\/)(docker-)?compose(\.[a-z0-9_-]+)?\.ya?ml$/,
-    'container',
-    'it runs on the next image build or start',
-  ],
-  [/(^|\/)vagrantfile$/, 'container', 'vagrant runs it'],
-  [/(^|\/)warren\.json$/, 'container', 'it configures the next sandbox: what it runs, carries and reaches'],
-
-  [
-    /(^|\/)\.(claude|cursor|codex|gemini|windsurf|roo|continue|aider[a-z.]*)(\/|$)|(^|\/)\.aider\.conf\.ya?ml$/,
-    'agent',
-    'an agent on the host takes hooks, tools and instructions from it',
-  ],
-  [/(^|\/)\.?mcp\.json$/, 'agent', 'an agent on the host starts the servers it names'],
-  [
-    /(^|\/)(agents|claude|gemini|copilot-instructions|conventions)(\.local)?\.md$|(^|\/)\.(cursorrules|windsurfrules|clinerules|goosehints)$|^\.github\/(instructions|prompts|chatmodes)\//,
-    'agent',
-    'an agent on the host follows its instructions',
-  ],
-];
-
-export function risks(
-  changes: readonly Change[],
-  contents: ReadonlyMap<string, Contents> = new Map(),
-): Risk[] {
-  return changes.flatMap((change) => {
-    if (isDeleted(change)) return [];
-    const named = byName(change, contents.get(change.path));
-    return named ? [named] : becameExecutable(change) ? [executable(change.path)] : [];
+/** At most 200 of a kind, and a row that counts the rest: a flood of one kind must not hide another. */
+export function risks(changes: readonly Change[], context: RiskContext = {}): Risk[] {
+  const embedded = (context.embedded ?? []).map((path): Risk => {
+    return {
+      path,
+      kind: 'repository',
+      why: 'git takes this folder for a repository and runs what its config names',
+    };
   });
+  return capped([...embedded, ...changes.flatMap((change) => riskOf(change, context) ?? [])]);
+}
+
+function riskOf(change: Change, context: RiskContext): Risk | null {
+  const { path } = change;
+  if (isDeleted(change)) return null;
+  return (
+    byConfiguration(path, context.commands) ??
+    byName(change, context.contents?.get(path)) ??
+    (context.escaping?.has(path)
+      ? { path, kind: 'symlink', why: 'it leads out of the working tree' }
+      : null) ??
+    (isGitlink(change) ? { path, kind: 'submodule', why: 'it is a commit of another repository' } : null) ??
+    (becameExecutable(change) ? { path, kind: 'executable', why: 'it became executable' } : null)
+  );
 }
 
 /** Whether `risks` needs the text of this file on both sides. */
 export const needsContent = (path: string): boolean => /(^|\/)package\.json$/i.test(path);
 
-function byName({ path }: Change, contents: Contents | undefined): Risk | null {
+function byConfiguration(path: string, commands: HostCommands | undefined): Risk | null {
+  const hook = commands?.hooksPath && path.startsWith(`${commands.hooksPath}/`);
+  if (!hook && !commands?.named.has(path)) return null;
+  return { path, kind: 'hook', why: 'your git configuration runs it' };
+}
+
+function byName(change: Change, contents: Contents | undefined): Risk | null {
+  const { path } = change;
   const lower = path.toLowerCase();
-  const row = table.find(([pattern]) => pattern.test(lower));
+  const tries = isSymlink(change) || isGitlink(change) ? ['', ...insides] : [''];
+  const row = riskTable.find(([pattern]) => tries.some((inside) => pattern.test(lower + inside)));
   if (row) return { path, kind: row[1], why: row[2] };
   if (!needsContent(path)) return null;
   const before = executedParts(contents?.before ?? null);
@@ -209,6 +131,18 @@ function sorted(value: unknown): string {
   );
 }
 
-function executable(path: string): Risk {
-  return { path, kind: 'executable', why: 'it became executable' };
+function capped(all: readonly Risk[]): Risk[] {
+  const counts = new Map<RiskKind, number>();
+  const kept = all.filter(({ kind }) => {
+    const count = (counts.get(kind) ?? 0) + 1;
+    counts.set(kind, count);
+    return count <= PER_KIND;
+  });
+  const more = [...counts].filter(([, count]) => count > PER_KIND);
+  return [
+    ...kept,
+    ...more.map(
+      ([kind, count]): Risk => ({ path: '…', kind, why: `and ${count - PER_KIND} more of this kind` }),
+    ),
+  ];
 }

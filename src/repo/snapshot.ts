@@ -35,6 +35,14 @@ export interface Snapshot {
   env: Record<string, string>;
 }
 
+/** A split index would put its other half into the user's repository; a monitor would be asked, and tell. */
+const settings = {
+  'core.splitIndex': 'false',
+  'core.fsmonitor': 'false',
+  'core.untrackedCache': 'false',
+  'core.safecrlf': 'false',
+};
+
 const LIST_MAX_BYTES = 1024 * 1024 * 1024;
 const ARGUMENT_PATHS = 500;
 
@@ -53,6 +61,7 @@ export async function takeSnapshot(
     GIT_OBJECT_DIRECTORY: newObjects,
     GIT_ALTERNATE_OBJECT_DIRECTORIES: quoted(objects),
     GIT_GRAFT_FILE: '/dev/null',
+    ...asEnvironment(settings),
   };
   const on: GitOptions = { ...base, env, maxOutputBytes: LIST_MAX_BYTES };
   await copyIndex(
@@ -148,14 +157,13 @@ function removal(entry: IndexEntry): IndexEntry {
 
 async function updateIndex(root: string, entries: readonly IndexEntry[], on: GitOptions): Promise<void> {
   if (entries.length === 0) return;
-  const plain = ['-c', 'core.splitIndex=false', 'update-index', '-z', '--index-info'];
-  await git(root, plain, { ...on, input: formatIndexInfo(entries) });
+  await git(root, ['update-index', '-z', '--index-info'], { ...on, input: formatIndexInfo(entries) });
 }
 
 async function skipWorktree(root: string, paths: readonly string[], on: GitOptions): Promise<void> {
   if (paths.length === 0) return;
   const input = Buffer.from(paths.map((path) => `${path}\0`).join(''), 'latin1');
-  const args = ['-c', 'core.splitIndex=false', 'update-index', '--skip-worktree', '-z', '--stdin'];
+  const args = ['update-index', '--skip-worktree', '-z', '--stdin'];
   await git(root, args, { ...on, input });
 }
 
@@ -164,14 +172,8 @@ async function writeTree(root: string, on: GitOptions): Promise<string> {
 }
 
 async function addChanges(repository: Repository, on: GitOptions): Promise<void> {
-  const quiet = [
-    'core.fsmonitor=false',
-    'core.safecrlf=false',
-    'core.splitIndex=false',
-    'core.untrackedCache=false',
-  ];
   try {
-    await git(repository.root, [...quiet.flatMap((setting) => ['-c', setting]), 'add', '--update'], on);
+    await git(repository.root, ['add', '--update'], on);
   } catch (error) {
     if (!isCommandFailure(error)) throw error;
     throw new WarrenError(
@@ -183,6 +185,14 @@ async function addChanges(repository: Repository, on: GitOptions): Promise<void>
       { cause: error },
     );
   }
+}
+
+function asEnvironment(values: Record<string, string>): Record<string, string> {
+  const rows = Object.entries(values).flatMap(([key, value], n) => [
+    [`GIT_CONFIG_KEY_${n}`, key],
+    [`GIT_CONFIG_VALUE_${n}`, value],
+  ]);
+  return { GIT_CONFIG_COUNT: String(rows.length / 2), ...Object.fromEntries(rows) };
 }
 
 /** As GIT_ALTERNATE_OBJECT_DIRECTORIES wants a path that may hold a colon. */

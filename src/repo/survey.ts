@@ -10,6 +10,8 @@ import {
   isSymlink,
 } from './changes.ts';
 import { gitSealed } from './git.ts';
+import { readHostCommands } from './host-commands.ts';
+import type { Repository } from './open.ts';
 import { readBlobs } from './read-blobs.ts';
 import { type Contents, needsContent, type Risk, risks } from './risks.ts';
 import { escapes } from './symlink.ts';
@@ -28,6 +30,7 @@ const LISTED = 1000;
 const SYMLINK_MAX_BYTES = 4096;
 
 export async function survey(
+  repository: Repository,
   gitDir: string,
   tip: string,
   changes: readonly Change[],
@@ -37,7 +40,11 @@ export async function survey(
   const links = present.filter(isSymlink);
   const packages = present.filter((change) => needsContent(change.path));
   const wanted = [...links.map((c) => c.newId), ...packages.flatMap((c) => [c.oldId, c.newId])];
-  const blobs = await readBlobs(gitDir, new Set(wanted), signal);
+  const [blobs, commands, embedded] = await Promise.all([
+    readBlobs(gitDir, new Set(wanted), signal),
+    readHostCommands(repository, signal),
+    findEmbedded(gitDir, tip, changes, signal),
+  ]);
   const contents = new Map<string, Contents>(
     packages.map((c) => [c.path, { before: blobs.get(c.oldId) ?? null, after: blobs.get(c.newId) ?? null }]),
   );
@@ -47,7 +54,12 @@ export async function survey(
       ({ path, target }) => target === null || target.length > SYMLINK_MAX_BYTES || escapes(path, target),
     );
   return {
-    risks: risks(changes, contents),
+    risks: risks(changes, {
+      contents,
+      commands,
+      embedded,
+      escaping: new Set(escaping.map(({ path }) => path)),
+    }),
     escapingSymlinks: escaping
       .slice(0, LISTED)
       .map(({ path, target }) => ({ path, target: (target ?? '').slice(0, SYMLINK_MAX_BYTES) })),
@@ -59,7 +71,7 @@ export async function survey(
       .filter(becameExecutable)
       .slice(0, LISTED)
       .map((change) => change.path),
-    embeddedRepositories: await findEmbedded(gitDir, tip, changes, signal),
+    embeddedRepositories: embedded,
   };
 }
 
@@ -71,6 +83,11 @@ async function findEmbedded(
 ): Promise<string[]> {
   const found: string[] = [];
   for (const folder of bareRepositoryCandidates(changes).slice(0, LISTED)) {
+    // A name that is not text cannot be asked for by name: it is told without asking.
+    if (folder.includes('\ufffd')) {
+      found.push(folder);
+      continue;
+    }
     const parts = ['HEAD', 'objects', 'refs'].map((name) => (folder ? `${folder}/${name}` : name));
     const { stdout } = await gitSealed(gitDir, ['ls-tree', '-z', '--name-only', tip, '--', ...parts], {
       signal,

@@ -13,7 +13,7 @@ export interface TreeDiffLimits {
   totalPathBytes: number;
 }
 
-export type ReadTree = (id: string) => Promise<TreeRow[]>;
+export type ReadTree = (id: string) => Promise<Iterable<TreeRow>>;
 
 interface Pair {
   before: string | null;
@@ -22,6 +22,7 @@ interface Pair {
   path: string;
 }
 
+const AHEAD = 16;
 const NOTHING = '000000';
 const FOLDER = '040000';
 const FILE = '100644';
@@ -38,9 +39,8 @@ export async function diffTrees(
   let level: Pair[] = before === after ? [] : [{ before, after, path: '' }];
   while (level.length > 0) {
     const next: Pair[] = [];
-    const trees = await readLevel(read, level);
-    for (const pair of level) {
-      for (const [oldRow, newRow] of differing(trees, pair)) {
+    for await (const [pair, ...trees] of readAhead(read, level)) {
+      for (const [oldRow, newRow] of differing(...trees)) {
         const name = (newRow ?? oldRow)!.name;
         const path = pair.path ? `${pair.path}/${name}` : name;
         count(path);
@@ -55,19 +55,23 @@ export async function diffTrees(
   return changes.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }
 
-/** Each tree is read once per level, however often it stands there. */
-async function readLevel(read: ReadTree, level: readonly Pair[]): Promise<Map<string, TreeRow[]>> {
-  const ids = new Set(level.flatMap(({ before, after }) => [before, after]).filter((id) => id !== null));
-  const rows = await Promise.all([...ids].map(async (id) => [id, await read(id)] as const));
-  return new Map(rows);
+type Trees = [before: Iterable<TreeRow>, after: Iterable<TreeRow>];
+
+/** The pairs in order with their trees, a few of them read ahead. */
+async function* readAhead(read: ReadTree, level: readonly Pair[]): AsyncGenerator<[Pair, ...Trees]> {
+  const both = async ({ before, after }: Pair): Promise<Trees> =>
+    Promise.all([before ? read(before) : [], after ? read(after) : []]);
+  for (let from = 0; from < level.length; from += AHEAD) {
+    const pairs = level.slice(from, from + AHEAD);
+    const trees = await Promise.all(pairs.map(both));
+    for (const [n, pair] of pairs.entries()) yield [pair, ...trees[n]!];
+  }
 }
 
-function* differing(
-  trees: ReadonlyMap<string, TreeRow[]>,
-  { before, after }: Pair,
-): Generator<[TreeRow | null, TreeRow | null]> {
-  const old = new Map((before ? trees.get(before)! : []).map((row) => [row.name, row]));
-  for (const row of after ? trees.get(after)! : []) {
+/** Rows of the old tree are the user's and are kept; those of the new one are a guest's and only pass by. */
+function* differing(...[before, after]: Trees): Generator<[TreeRow | null, TreeRow | null]> {
+  const old = new Map([...before].map((row) => [row.name, row]));
+  for (const row of after) {
     const oldRow = old.get(row.name) ?? null;
     old.delete(row.name);
     if (oldRow?.id !== row.id || canonical(oldRow.mode) !== canonical(row.mode)) yield [oldRow, row];

@@ -1,5 +1,5 @@
-// Reads tree objects of a hand-back one by one from a running `cat-file --batch`. Rows come back as they are in
-// the object: names are bytes, kept as latin1 text.
+// Reads tree objects of a hand-back one by one from a running `cat-file --batch`. Rows are made while they are
+// looked at, so that a huge tree costs its bytes and no more. Names are bytes, kept as latin1 text.
 
 import { PassThrough, Writable } from 'node:stream';
 import { gitSealed } from './git.ts';
@@ -12,8 +12,12 @@ export interface TreeRow {
   id: string;
 }
 
+const SMALL_BYTES = 16 * 1024;
+const SMALL_COUNT = 1000;
+
 interface Waiting {
-  resolve(rows: TreeRow[]): void;
+  id: string;
+  resolve(rows: Iterable<TreeRow>): void;
   reject(error: Error): void;
 }
 
@@ -27,6 +31,7 @@ export class TreeReader {
   /** Of the answer that is arriving, with its header and final newline; 0: the header is not whole yet. */
   #wanted = 0;
   readonly #idBytes: number;
+  readonly #small = new Map<string, Buffer>();
 
   constructor(gitDir: string, objectFormat: 'sha1' | 'sha256', signal: AbortSignal) {
     this.#idBytes = objectFormat === 'sha1' ? 20 : 32;
@@ -50,10 +55,13 @@ export class TreeReader {
     );
   }
 
-  read(id: string): Promise<TreeRow[]> {
+  /** `id`: a tree, or what git takes for the name of one. */
+  read(id: string): Promise<Iterable<TreeRow>> {
     if (this.#failure) return Promise.reject(this.#failure);
+    const known = this.#small.get(id);
+    if (known) return Promise.resolve(this.#rows(known));
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
+      this.#waiting.push({ id, resolve, reject });
       this.#requests.write(`${id}\n`);
     });
   }
@@ -86,8 +94,21 @@ export class TreeReader {
       this.#chunks = [all.subarray(this.#wanted)];
       this.#bytes -= this.#wanted;
       this.#wanted = 0;
-      this.#waiting.shift()!.resolve(parseTree(body, this.#idBytes));
+      const { id, resolve } = this.#waiting.shift()!;
+      this.#remember(id, body);
+      resolve(this.#rows(body));
     }
+  }
+
+  #rows(body: Buffer): Iterable<TreeRow> {
+    return { [Symbol.iterator]: () => parseTree(body, this.#idBytes) };
+  }
+
+  /** The same small tree may stand in a hundred thousand places. */
+  #remember(id: string, body: Buffer): void {
+    if (body.length > SMALL_BYTES) return;
+    if (this.#small.size >= SMALL_COUNT) this.#small.clear();
+    this.#small.set(id, Buffer.from(body));
   }
 
   #joined(): Buffer {
@@ -97,8 +118,7 @@ export class TreeReader {
 }
 
 /** The content of a tree object: `mode SP name NUL id`, again and again. */
-export function parseTree(body: Buffer, idBytes: number): TreeRow[] {
-  const rows: TreeRow[] = [];
+export function* parseTree(body: Buffer, idBytes: number): Generator<TreeRow> {
   for (let at = 0; at < body.length; ) {
     const space = body.indexOf(32, at);
     const nul = body.indexOf(0, space);
@@ -106,8 +126,7 @@ export function parseTree(body: Buffer, idBytes: number): TreeRow[] {
     if (space < 0 || nul < 0 || next > body.length) throw rejected('a tree is malformed');
     const mode = body.toString('latin1', at, space).padStart(6, '0');
     const name = body.toString('latin1', space + 1, nul);
-    rows.push({ mode, name, id: body.toString('hex', nul + 1, next) });
+    yield { mode, name, id: body.toString('hex', nul + 1, next) };
     at = next;
   }
-  return rows;
 }

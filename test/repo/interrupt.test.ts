@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -79,9 +80,11 @@ test('killed at any other moment', async () => {
 
 test('two at once in one folder do not sweep each other away', async () => {
   const { root, tip, base, pack, quarantineFolder } = large();
-  const both = ['one', 'two'].map((branch) => handBack(root, { tip, base, pack, quarantineFolder, branch }));
-  assert.deepEqual(
-    (await Promise.all(both)).map((back) => back.ref),
-    ['refs/warren/blue/one', 'refs/warren/blue/two'],
-  );
+  const slow = new PassThrough();
+  slow.write(pack.subarray(0, pack.length >> 1));
+  const one = handBack(root, { tip, base, pack: slow, quarantineFolder, branch: 'one' });
+  while (!existsSync(quarantineFolder) || readdirSync(quarantineFolder).length === 0) await setTimeout(5);
+  const two = await handBack(root, { tip, base, pack, quarantineFolder, branch: 'two' });
+  slow.end(pack.subarray(pack.length >> 1));
+  assert.deepEqual([(await one).ref, two.ref], ['refs/warren/blue/one', 'refs/warren/blue/two']);
 });

@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { bareRepositoryCandidates, type Change } from '../../src/repo/changes.ts';
 import { isEnvFile } from '../../src/repo/env-file.ts';
+import { isNewEnough } from '../../src/repo/git-version.ts';
+import { parseHostCommands } from '../../src/repo/host-commands.ts';
 import { risks, unfetched } from '../../src/repo/index.ts';
 import { printable, printableLine } from '../../src/repo/printable.ts';
 import { handbackRef } from '../../src/repo/ref-name.ts';
@@ -155,7 +157,8 @@ describe('risks', () => {
 
   test('package.json counts when what it runs changed', () => {
     const of = (before: string | null, after: string | null) =>
-      risks([change('web/package.json')], new Map([['web/package.json', { before, after }]])).length;
+      risks([change('web/package.json')], { contents: new Map([['web/package.json', { before, after }]]) })
+        .length;
     assert.equal(
       of('{"scripts":{"a":"1","b":"2"},"version":"1"}', '{"version":"2","scripts":{"b":"2","a":"1"}}'),
       0,
@@ -168,6 +171,49 @@ describe('risks', () => {
     assert.equal(of('not json', 'not json'), 1);
     assert.equal(risks([change('package.json')]).length, 1, 'no content at hand: look at it');
     assert.equal(of('{"__proto__":{"scripts":{}}}', '{"__proto__":{"scripts":{"x":"y"}}}'), 0);
+  });
+
+  test('a folder that is a symlink or a submodule counts for what it would hold', () => {
+    for (const newMode of ['120000', '160000']) {
+      const of = (path: string) => risks([change(path, { newMode })]).map((risk) => risk.kind);
+      assert.deepEqual(
+        [of('.husky'), of('.github'), of('.vscode'), of('.cargo')],
+        [['hook'], ['ci'], ['editor'], ['package']],
+      );
+    }
+    assert.deepEqual(
+      risks([change('vendor/x', { newMode: '160000' })]).map((risk) => risk.kind),
+      ['submodule'],
+    );
+    const escaping = new Set(['out']);
+    assert.deepEqual(
+      risks([change('out', { newMode: '120000' })], { escaping }).map((risk) => risk.kind),
+      ['symlink'],
+    );
+    assert.deepEqual(
+      risks([], { embedded: ['deep/bare'] }).map((risk) => [risk.kind, risk.path]),
+      [['repository', 'deep/bare']],
+    );
+  });
+
+  test('what the user’s own configuration runs from the working tree', () => {
+    const config =
+      'core.hookspath\n./tools/hooks/\0filter.x.smudge\nsh "tools/smudge.sh" --x %f\0alias.go\n!/home/me/repo/bin/go.sh\0core.editor\nvim';
+    const commands = parseHostCommands(config, '/home/me/repo');
+    const of = (path: string) => risks([change(path)], { commands }).map((risk) => risk.kind);
+    for (const path of ['tools/hooks/pre-push', 'tools/smudge.sh', 'bin/go.sh'])
+      assert.deepEqual(of(path), ['hook'], path);
+    for (const path of ['tools/other.sh', 'home/me/repo/bin/go.sh', 'x'])
+      assert.deepEqual(of(path), [], path);
+    assert.equal(parseHostCommands('core.hookspath\n/etc/hooks\0', '/r').hooksPath, null);
+  });
+
+  test('a flood of one kind does not hide another', () => {
+    const many = Array.from({ length: 500 }, (_, n) => change(`bin/${n}`, { newMode: '100755' }));
+    const found = risks([...many, change('Makefile')]);
+    assert.equal(found.length, 202);
+    assert.deepEqual(found.at(-1), { path: '…', kind: 'executable', why: 'and 300 more of this kind' });
+    assert.ok(found.some((risk) => risk.path === 'Makefile'));
   });
 });
 
@@ -218,6 +264,18 @@ describe('names and text', () => {
     );
     assert.equal(many.split('\n').length, 2 + 1 + 100 + 1);
     assert.match(many, /^warren: blue\n\n- …\n- c99\n/);
+  });
+
+  test('versions of git', () => {
+    for (const version of [
+      'git version 2.32.0',
+      'git version 2.39.5 (Apple Git-154)',
+      'git version 3.0',
+      'git version 2.50.1.windows.1',
+    ])
+      assert.ok(isNewEnough(version));
+    for (const version of ['git version 2.31.9', 'git version 1.9', 'nonsense'])
+      assert.ok(!isNewEnough(version));
   });
 
   test('files that look like secrets', () => {
@@ -326,7 +384,7 @@ describe('diffTrees', () => {
     const id = Buffer.alloc(20, 7);
     const body = Buffer.concat([Buffer.from('100644 a\0'), id, Buffer.from('40000 ü b\0'), id]);
     assert.deepEqual(
-      parseTree(body, 20).map((r) => [r.mode, Buffer.from(r.name, 'latin1').toString()]),
+      [...parseTree(body, 20)].map((r) => [r.mode, Buffer.from(r.name, 'latin1').toString()]),
       [
         ['100644', 'a'],
         ['040000', 'ü b'],
@@ -334,7 +392,7 @@ describe('diffTrees', () => {
     );
     for (let cut = 1; cut < body.length; cut++) {
       if (cut === 29) continue;
-      assert.throws(() => parseTree(body.subarray(0, cut), 20), { code: 'repo.handback-rejected' });
+      assert.throws(() => [...parseTree(body.subarray(0, cut), 20)], { code: 'repo.handback-rejected' });
     }
   });
 

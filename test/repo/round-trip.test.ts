@@ -140,6 +140,29 @@ test('shallow and SHA-256 repositories come home too', { skip: missing ?? false 
   assert.equal((await merge(repository, { tip, sandbox: 'blue', mode: 'auto' })).kind, 'fast-forward');
 });
 
+test('a history rewritten at the cut of a shallow clone is received as such', {
+  skip: missing ?? false,
+}, async () => {
+  const origin = makeRepository();
+  for (const n of [1, 2, 3]) commitAll(origin, `c${n}`);
+  const root = join(temporaryFolder(), 'shallow');
+  sh(origin, ['clone', '-q', '--depth=2', `file://${origin}`, root]);
+  const { guestPath, repository } = await travel(guest, root);
+  sh(guestPath, ['reset', '-q', '--hard', 'HEAD~1']);
+  commitAll(guestPath, 'instead');
+  const { tip, pack } = await guest.pack({ path: guestPath, user, ref: 'HEAD', have: [repository.head] });
+  const quarantineFolder = join(temporaryFolder(), 'q');
+  const back = await receive(repository, {
+    sandbox: 'blue',
+    branch: 'b',
+    tip,
+    base: repository.head,
+    pack,
+    quarantineFolder,
+  });
+  assert.deepEqual([back.commits, back.descends], [1, false]);
+});
+
 test('work goes on after a fetch: the second hand-back brings only what is new', {
   skip: missing ?? false,
 }, async () => {
