@@ -3,10 +3,16 @@ package git
 import (
 	"archive/tar"
 	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+
+	"warren.dev/agent/internal/account"
 )
 
 // A clone that cannot be made leaves nothing, wherever it fails; and no manifest leads outside its folder.
@@ -152,4 +158,54 @@ func FuzzParseManifest(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestCloneBelongsToItsUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+	s := start(t)
+	other := account.User{Name: "other", Home: "/nonexistent", Shell: "/bin/sh", Uid: 12345, Gid: 23456, Groups: []uint32{23456}}
+	mux := http.NewServeMux()
+	Register(mux, Environment{LookupUser: func(string) (account.User, error) { return other, nil }})
+	live := httptest.NewServer(mux)
+	defer live.Close()
+	s.url = live.URL
+	p := makePacked(t)
+	root := t.TempDir()
+	for at := root; at != os.TempDir() && at != "/"; at = filepath.Dir(at) {
+		must(t, os.Chmod(at, 0o755))
+	}
+	path := filepath.Join(root, "workspaces", "demo")
+	m := p.manifest(path)
+	m.Identity = &identity{"Ada", "a@x"}
+	body := p.tar(t, m, entry{name: "carry/deep/.env", data: []byte("A=1")})
+	if response, data := s.post("clone", bytes.NewReader(body)); response.StatusCode != 200 {
+		t.Fatalf("%s", data)
+	}
+	must(t, filepath.WalkDir(filepath.Join(root, "workspaces"), func(at string, entry os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := os.Lstat(at)
+		if err != nil {
+			return err
+		}
+		if owner := info.Sys().(*syscall.Stat_t); owner.Uid != other.Uid || owner.Gid != other.Gid {
+			t.Errorf("%s belongs to %d:%d", at, owner.Uid, owner.Gid)
+		}
+		return nil
+	}))
+	must(t, os.WriteFile(filepath.Join(path, "new"), []byte("x"), 0o644))
+	var done commitResponse
+	s.json("commit", commitRequest{place{path, "other"}, "work"}, &done)
+	var st statusResponse
+	s.json("status", statusRequest{place: place{path, "other"}, Base: &p.head}, &st)
+	if st.Ahead != 1 || st.ChangesTotal != 0 || st.Commits[0].Author != "Ada" {
+		t.Errorf("%+v", st)
+	}
+	packed, _ := json.Marshal(packRequest{place{path, "other"}, "HEAD", nil})
+	if response, _ := s.post("pack", bytes.NewReader(packed)); response.StatusCode != 200 {
+		t.Errorf("pack: %d", response.StatusCode)
+	}
 }
