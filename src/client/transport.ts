@@ -4,7 +4,6 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, openSync } from 'node:fs';
 import { Agent, type IncomingMessage, request as httpRequest } from 'node:http';
-import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
 import { daemonFiles, type Layout, layoutFrom } from '../host/layout.ts';
@@ -74,8 +73,7 @@ export class Transport {
     return new Promise<IncomingMessage>((resolve, reject) => {
       const request = httpRequest({
         agent: this.#agent,
-        createConnection: () => connect(path.name),
-        host: 'daemon',
+        socketPath: path.name,
         method: call.method,
         path: call.path,
         ...(call.headers && { headers: call.headers }),

@@ -77,6 +77,8 @@ export interface Control {
   resume(): Promise<void>;
   /** running, paused, or what the VMM calls it. */
   status(): Promise<string>;
+  /** Loads the device state of a machine that was planned with `restore`, and lets it run. */
+  restore(path: string): Promise<void>;
   /** Writes the device state (not the memory) of a paused machine; the path as the VMM sees it. */
   saveDevice(path: string): Promise<void>;
   /** What the console printed since the last call; at most 64 KiB are kept by the VMM. */

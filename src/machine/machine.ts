@@ -55,6 +55,7 @@ export class Machine extends EventEmitter<{ gone: [] }> {
     const { vmm } = await launch(plan, box, spec.sockets.qmp, files.vmmLog);
     try {
       const control = await driver.control(spec.sockets.qmp);
+      if (spec.restore) await control.restore(pathsOf(plan, box)(spec.restore.device));
       const record: MachineRecord = {
         driver: driver.name,
         vmm,

@@ -43,7 +43,7 @@ export async function doctor(conductor: Conductor): Promise<DoctorCheck[]> {
   });
   checks.push(await tool('git', ['--version'], 'sudo apt-get install git'));
   checks.push(await tool('mmdebstrap', ['--version'], 'sudo apt-get install mmdebstrap'));
-  checks.push(await tool('mkfs.erofs', ['-V'], 'sudo apt-get install erofs-utils'));
+  checks.push(await tool('mkfs.erofs', ['--help'], 'sudo apt-get install erofs-utils'));
   checks.push({ name: 'memory', state: 'ok', says: `${Math.floor(totalmem() / 1024 ** 2)} MiB` });
   checks.push(await disk(rooms.layout.data));
   return checks;

@@ -20,7 +20,7 @@ var version = "dev"
 const inMachine = "-in-machine"
 
 func main() {
-	if os.Getpid() == 1 && len(os.Args) < 2 {
+	if os.Getpid() == 1 { // what the kernel does not know of its parameters comes as arguments: not ours
 		if err := boot.Up(); err != nil {
 			reap.Fatal("%v", err)
 		}

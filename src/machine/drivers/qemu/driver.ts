@@ -10,7 +10,8 @@ import { Qmp } from './qmp.ts';
 const BINARY = 'qemu-system-x86_64';
 const OLDEST: readonly [number, number] = [7, 2];
 const READONLY_MEMORY_SINCE: readonly [number, number] = [8, 1];
-const MIGRATION_POLL_MS = 5;
+const MIGRATION_POLL_MS = 2;
+const MIGRATION_TIMEOUT_MS = 60_000;
 
 export function qemuDriver(options: { binary?: string } = {}): Driver {
   const binary = options.binary ?? process.env['WARREN_QEMU'] ?? BINARY;
@@ -67,16 +68,17 @@ function controlOf(qmp: Qmp): Control {
       await qmp.execute('cont');
     },
     status: async () => (await qmp.execute<{ status: string }>('query-status')).status,
+    restore: async (path) => {
+      await ignoreSharedMemory(qmp);
+      await qmp.execute('migrate-incoming', { uri: `file:${path}` });
+      await migrated(qmp, 'restore');
+      // It was frozen while paused, and comes back as it was.
+      await qmp.execute('cont');
+    },
     saveDevice: async (path) => {
+      await ignoreSharedMemory(qmp);
       await qmp.execute('migrate', { uri: `file:${path}` });
-      for (;;) {
-        const { status, 'error-desc': why } = await qmp.execute<{ status: string; 'error-desc'?: string }>('query-migrate');
-        if (status === 'completed') return;
-        if (status === 'failed' || status === 'cancelled') {
-          throw new WarrenError({ code: 'machine.freeze-failed', message: `cannot freeze the machine: ${why ?? status}` });
-        }
-        await new Promise((resolve) => setTimeout(resolve, MIGRATION_POLL_MS));
-      }
+      await migrated(qmp, 'freeze');
     },
     readConsole: async () => await qmp.execute<string>('ringbuf-read', { device: 'console', size: 65536, format: 'utf8' }),
     quit: async () => {
@@ -86,4 +88,24 @@ function controlOf(qmp: Qmp): Control {
     close: () => qmp.close(),
     closed: qmp.closed,
   };
+}
+
+/** The guest's memory is a file that stays: only what the devices hold goes through the migration stream. */
+async function ignoreSharedMemory(qmp: Qmp): Promise<void> {
+  await qmp.execute('migrate-set-capabilities', { capabilities: [{ capability: 'x-ignore-shared', state: true }] });
+}
+
+/** Waits for the end of the one migration that this VMM makes or takes. */
+async function migrated(qmp: Qmp, verb: 'freeze' | 'restore'): Promise<void> {
+  const deadline = Date.now() + MIGRATION_TIMEOUT_MS;
+  for (;;) {
+    const { status, 'error-desc': why } = await qmp.execute<{ status?: string; 'error-desc'?: string }>('query-migrate');
+    if (status === 'completed') return;
+    const late = Date.now() > deadline;
+    if (late || status === 'failed' || status === 'cancelled') {
+      const reason = why ?? (late ? `not done after ${MIGRATION_TIMEOUT_MS / 1000} s` : String(status));
+      throw new WarrenError({ code: `machine.${verb}-failed`, message: `cannot ${verb} the machine: ${reason}` });
+    }
+    await new Promise((resolve) => setTimeout(resolve, MIGRATION_POLL_MS));
+  }
 }

@@ -55,8 +55,8 @@ export function planQemu(spec: MachineSpec, probe: DriverFound): Plan {
       ...port('egress', 2),
       ...spec.layers.flatMap((layer, index) => layerDrive(path(layer), index)),
       ...diskDrive(spec, path),
-      ...['-global', 'migration.x-ignore-shared=on'],
-      ...(restore ? ['-incoming', `file:${path(restore.device)}`] : []),
+      // The device state is loaded by command: a capability must be set before.
+      ...(restore ? ['-incoming', 'defer'] : []),
     ],
   };
 }

@@ -28,7 +28,10 @@ export class Qmp {
       for (const { reject } of this.#waiting.values()) reject(gone());
       this.#waiting.clear();
     });
-    createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (line) => this.#onLine(line));
+    const lines = createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY });
+    lines.on('line', (line) => this.#onLine(line));
+    // The socket's own listeners tell what happened; readline says it once more.
+    lines.on('error', () => {});
   }
 
   static async open(socketPath: string): Promise<Qmp> {
