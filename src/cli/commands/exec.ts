@@ -28,10 +28,12 @@ export async function exec(name: string, words: string[], flags: ExecFlags): Pro
 }
 
 export function commandSpec(words: string[], flags: ExecFlags): SessionSpec {
-  const [command, ...args] = words;
+  // What follows the first word is passed through whole, the dashes that separate it included.
+  const [command, ...args] = words[0] === '--' ? words.slice(1) : words;
+  if (command === undefined) throw new WarrenError({ code: 'usage.no-command', message: 'no command was given', remedy: 'warren exec NAME -- COMMAND' });
   const env = { ...(flags.tty && terminalEnvironment()), ...parseVariables(flags.environment) };
   return {
-    command: command!,
+    command,
     args,
     env,
     stdin: flags.interactive === true,
