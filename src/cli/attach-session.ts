@@ -9,20 +9,38 @@ import { say } from './terminal.ts';
 /** Ctrl-P Ctrl-Q, as docker has it. */
 const DETACH = [0x10, 0x11] as const;
 const SIGNAL_EXIT_BASE = 128;
-const SIGNAL_NUMBERS: Record<string, number> = { hangup: 1, interrupt: 2, quit: 3, killed: 9, terminated: 15, 'broken pipe': 13, 'segmentation fault': 11, aborted: 6 };
+const SIGNAL_NUMBERS: Record<string, number> = {
+  hangup: 1,
+  interrupt: 2,
+  quit: 3,
+  killed: 9,
+  terminated: 15,
+  'broken pipe': 13,
+  'segmentation fault': 11,
+  aborted: 6,
+};
 
 export interface AttachResult {
   exitCode: number;
   detached: boolean;
 }
 
-export async function runAttached(transport: Transport, sandbox: string, spec: SessionSpec): Promise<AttachResult> {
+export async function runAttached(
+  transport: Transport,
+  sandbox: string,
+  spec: SessionSpec,
+): Promise<AttachResult> {
   const session = Session.on(transport, sandbox, spec.user);
   const leave = new AbortController();
   return await join(session, spec, (signal) => session.start(spec, signal), leave);
 }
 
-export async function reattach(transport: Transport, sandbox: string, pid: number, spec: SessionSpec): Promise<AttachResult> {
+export async function reattach(
+  transport: Transport,
+  sandbox: string,
+  pid: number,
+  spec: SessionSpec,
+): Promise<AttachResult> {
   const session = Session.on(transport, sandbox, spec.user);
   session.pid = pid;
   const leave = new AbortController();
@@ -59,13 +77,20 @@ async function join(
   }
 }
 
-function takeTerminal(options: { session: Session; spec: SessionSpec; raw: boolean; input: InputQueue; detach: () => void }): () => void {
+function takeTerminal(options: {
+  session: Session;
+  spec: SessionSpec;
+  raw: boolean;
+  input: InputQueue;
+  detach: () => void;
+}): () => void {
   const { session, spec, raw, input, detach } = options;
   const undo: (() => void)[] = [];
   if (raw) {
     process.stdin.setRawMode(true);
     undo.push(() => process.stdin.setRawMode(false));
-    const onResize = () => void session.resize(process.stdout.columns || 80, process.stdout.rows || 24).catch(() => {});
+    const onResize = () =>
+      void session.resize(process.stdout.columns || 80, process.stdout.rows || 24).catch(() => {});
     process.stdout.on('resize', onResize);
     undo.push(() => process.stdout.off('resize', onResize));
     // The window may have changed while the session was starting.

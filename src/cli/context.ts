@@ -27,7 +27,9 @@ export async function withClient<T>(work: (client: Client) => Promise<T>): Promi
 }
 
 /** Runs a long call with progress; Ctrl-C cancels it and what it made is taken back. */
-export async function withProgress<T>(work: (options: { signal: AbortSignal; onProgress: (progress: Progress) => void }) => Promise<T>): Promise<T> {
+export async function withProgress<T>(
+  work: (options: { signal: AbortSignal; onProgress: (progress: Progress) => void }) => Promise<T>,
+): Promise<T> {
   const cancel = new AbortController();
   const progress = openProgress();
   const onSignal = () => cancel.abort();

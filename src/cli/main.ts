@@ -5,12 +5,16 @@ import { version } from '../host/build.ts';
 import { printError } from './terminal.ts';
 
 const program = new Command('warren')
-  .description('A microVM with a copy of your git repository, for you and for every agent that works for you.')
+  .description(
+    'A microVM with a copy of your git repository, for you and for every agent that works for you.',
+  )
   .version(version, '-V, --version')
   .showSuggestionAfterError()
   .enablePositionalOptions()
   .exitOverride()
-  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'error: cannot read the command: ')) });
+  .configureOutput({
+    outputError: (text, write) => write(text.replace(/^error: /, 'error: cannot read the command: ')),
+  });
 
 program.addHelpText(
   'before',
@@ -32,9 +36,14 @@ command('up [path]', 'start a sandbox with a copy of the repository, and open a 
   .option('--env <file-or-image>', 'environment (default: the built-in one)')
   .option('-d, --detach', 'do not open a shell')
   .option('--json', 'print the sandbox as JSON; implies --detach')
-  .action(action(async (path: string | undefined, options) => (await import('./commands/up.ts')).up(path, options)));
+  .action(
+    action(async (path: string | undefined, options) => (await import('./commands/up.ts')).up(path, options)),
+  );
 
-command('run', 'run one command in a fresh sandbox', ['warren run --rm -- npm test', 'warren run --rm --no-repo -- uname -a'])
+command('run', 'run one command in a fresh sandbox', [
+  'warren run --rm -- npm test',
+  'warren run --rm --no-repo -- uname -a',
+])
   .argument('<command...>')
   .passThroughOptions()
   .option('--name <name>', 'what to call the sandbox')
@@ -46,9 +55,14 @@ command('run', 'run one command in a fresh sandbox', ['warren run --rm -- npm te
   .option('--env <file-or-image>', 'environment (default: the built-in one)')
   .option('-u, --user <user>', 'run as this user of the guest')
   .option('-e, --environment <key=value>', 'set a variable (repeatable)', collect, [])
-  .action(action(async (words: string[], options) => (await import('./commands/run.ts')).run(words, options)));
+  .action(
+    action(async (words: string[], options) => (await import('./commands/run.ts')).run(words, options)),
+  );
 
-command('exec', 'run a command in a running sandbox', ['warren exec demo -- npm test', 'warren exec -it demo -- python3'])
+command('exec', 'run a command in a running sandbox', [
+  'warren exec demo -- npm test',
+  'warren exec -it demo -- python3',
+])
   .argument('<name>')
   .argument('<command...>')
   .passThroughOptions()
@@ -57,12 +71,20 @@ command('exec', 'run a command in a running sandbox', ['warren exec demo -- npm 
   .option('-u, --user <user>', 'run as this user of the guest')
   .option('--cwd <folder>', 'start in this folder of the guest')
   .option('-e, --environment <key=value>', 'set a variable (repeatable)', collect, [])
-  .action(action(async (name: string, words: string[], options) => (await import('./commands/exec.ts')).exec(name, words, options)));
+  .action(
+    action(async (name: string, words: string[], options) =>
+      (await import('./commands/exec.ts')).exec(name, words, options),
+    ),
+  );
 
-command('shell <name>', 'open a shell in a running sandbox (Ctrl-P Ctrl-Q leaves it running)', ['warren shell demo'])
+command('shell <name>', 'open a shell in a running sandbox (Ctrl-P Ctrl-Q leaves it running)', [
+  'warren shell demo',
+])
   .option('-u, --user <user>', 'as this user of the guest')
   .option('--session <pid>', 'take up a session that was left', parseCount)
-  .action(action(async (name: string, options) => (await import('./commands/shell.ts')).shell(name, options)));
+  .action(
+    action(async (name: string, options) => (await import('./commands/shell.ts')).shell(name, options)),
+  );
 
 command('ls', 'list the sandboxes', ['warren ls', 'warren ls --json'])
   .option('--json', 'as JSON')
@@ -76,21 +98,32 @@ command('logs <name>', "print what the machine's console said", ['warren logs de
   .action(action(async (name: string, options) => (await import('./commands/show.ts')).logs(name, options)));
 command('journal <name>', 'print the record of what was done to a sandbox', ['warren journal demo'])
   .option('--json', 'as JSON')
-  .action(action(async (name: string, options) => (await import('./commands/show.ts')).journal(name, options)));
+  .action(
+    action(async (name: string, options) => (await import('./commands/show.ts')).journal(name, options)),
+  );
 command('cp <source> <destination>', 'copy files into or out of a sandbox (NAME:PATH on one side)', [
   'warren cp demo:/workspaces/app/dist ./dist',
   'warren cp data.csv demo:/tmp/',
 ])
   .option('-u, --user <user>', 'as this user of the guest')
-  .action(action(async (source: string, destination: string, options) => (await import('./commands/cp.ts')).cp(source, destination, options)));
+  .action(
+    action(async (source: string, destination: string, options) =>
+      (await import('./commands/cp.ts')).cp(source, destination, options),
+    ),
+  );
 
-command('diff <name>', 'show the commits and the uncommitted work of a sandbox', ['warren diff demo', 'warren diff demo --stat'])
+command('diff <name>', 'show the commits and the uncommitted work of a sandbox', [
+  'warren diff demo',
+  'warren diff demo --stat',
+])
   .option('--stat', 'a summary instead of the patch')
   .option('--json', 'as JSON')
   .action(action(async (name: string, options) => (await import('./commands/diff.ts')).diff(name, options)));
 command('fetch <name>', "receive a sandbox's commits into refs/warren/NAME/", ['warren fetch demo'])
   .option('--json', 'as JSON')
-  .action(action(async (name: string, options) => (await import('./commands/merge.ts')).fetch(name, options)));
+  .action(
+    action(async (name: string, options) => (await import('./commands/merge.ts')).fetch(name, options)),
+  );
 command('merge <name>', "bring a sandbox's commits into the current branch", [
   'warren merge demo',
   'warren merge demo --commit -m "Add the parser"',
@@ -101,8 +134,13 @@ command('merge <name>', "bring a sandbox's commits into the current branch", [
   .option('-m, --message <message>', 'the message of --commit or --squash')
   .option('--allow-rewritten', 'also when the sandbox rewrote its history')
   .option('--json', 'as JSON')
-  .action(action(async (name: string, options) => (await import('./commands/merge.ts')).merge(name, options)));
-command('rm <names...>', 'remove sandboxes; refuses when work would be lost', ['warren rm demo', 'warren rm --force demo'])
+  .action(
+    action(async (name: string, options) => (await import('./commands/merge.ts')).merge(name, options)),
+  );
+command('rm <names...>', 'remove sandboxes; refuses when work would be lost', [
+  'warren rm demo',
+  'warren rm --force demo',
+])
   .option('-f, --force', 'also with unfetched commits or uncommitted changes')
   .action(action(async (names: string[], options) => (await import('./commands/rm.ts')).rm(names, options)));
 
@@ -117,7 +155,9 @@ for (const [verb, says] of [
   );
 }
 
-const template = program.command('template').description('the frozen machines that sandboxes are restored from');
+const template = program
+  .command('template')
+  .description('the frozen machines that sandboxes are restored from');
 under(template, 'ls', 'list the templates', ['warren template ls'])
   .option('--json', 'as JSON')
   .action(action(async (options) => (await import('./commands/template.ts')).ls(options)));
@@ -130,8 +170,13 @@ under(template, 'build', 'build the template for a size now', ['warren template 
   .action(action(async (options) => (await import('./commands/template.ts')).build(options)));
 under(template, 'rm [ids...]', 'remove templates that no sandbox lies over', ['warren template rm --all'])
   .option('--all', 'all that are not in use')
-  .action(action(async (ids: string[], options) => (await import('./commands/template.ts')).rm(ids, options)));
-command('prune', 'remove templates, images and kernels that nothing needs', ['warren prune', 'warren prune --all'])
+  .action(
+    action(async (ids: string[], options) => (await import('./commands/template.ts')).rm(ids, options)),
+  );
+command('prune', 'remove templates, images and kernels that nothing needs', [
+  'warren prune',
+  'warren prune --all',
+])
   .option('--all', 'also what the next `up` would use')
   .option('--json', 'as JSON')
   .action(action(async (options) => (await import('./commands/template.ts')).prune(options)));
@@ -139,17 +184,34 @@ command('prune', 'remove templates, images and kernels that nothing needs', ['wa
 command('doctor', 'tell what this computer offers, and what is missing', ['warren doctor'])
   .option('--json', 'as JSON')
   .action(action(async (options) => (await import('./commands/doctor.ts')).doctor(options)));
-const daemon = program.command('daemon').description('the background process; commands start it by themselves');
+const daemon = program
+  .command('daemon')
+  .description('the background process; commands start it by themselves');
 for (const verb of ['start', 'stop', 'status'] as const) {
-  under(daemon, verb, `${verb} ${verb === 'status' ? 'of the daemon' : 'the daemon (machines are not touched)'}`, [`warren daemon ${verb}`])
+  under(
+    daemon,
+    verb,
+    `${verb} ${verb === 'status' ? 'of the daemon' : 'the daemon (machines are not touched)'}`,
+    [`warren daemon ${verb}`],
+  )
     .option('--json', 'as JSON')
     .action(action(async (options) => (await import('./commands/daemon.ts')).daemon(verb, options)));
 }
-command('completion <shell>', 'print the completion script for bash or zsh', ['source <(warren completion bash)'])
+command('completion <shell>', 'print the completion script for bash or zsh', [
+  'source <(warren completion bash)',
+])
   .addHelpText('after', '\nFor zsh: source <(warren completion zsh)')
-  .action(action(async (shell: string) => (await import('./commands/completion.ts')).completion(shell, program)));
-program.command('__complete', { hidden: true }).argument('[words...]').passThroughOptions().allowUnknownOption()
-  .action(action(async (words: string[]) => (await import('./commands/completion.ts')).complete(words, program)));
+  .action(
+    action(async (shell: string) => (await import('./commands/completion.ts')).completion(shell, program)),
+  );
+program
+  .command('__complete', { hidden: true })
+  .argument('[words...]')
+  .passThroughOptions()
+  .allowUnknownOption()
+  .action(
+    action(async (words: string[]) => (await import('./commands/completion.ts')).complete(words, program)),
+  );
 
 function command(usage: string, says: string, examples: string[]): Command {
   return under(program, usage, says, examples);
@@ -169,7 +231,11 @@ function sizeOption(flags: string, says: string): Option {
 
 function parseCount(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new CommanderError(2, 'usage.number', `error: cannot read the command: "${text}" is not a whole number`);
+  throw new CommanderError(
+    2,
+    'usage.number',
+    `error: cannot read the command: "${text}" is not a whole number`,
+  );
 }
 
 function collect(value: string, before: string[]): string[] {
@@ -178,7 +244,10 @@ function collect(value: string, before: string[]): string[] {
 
 /** Runs an action to its exit code; every error takes the one shape. */
 // biome-ignore lint/suspicious/noExplicitAny: commander hands over what the flags declare
-function action(work: (...args: any[]) => Promise<number | undefined | void>): (...args: any[]) => Promise<void> {
+type Handed = any[];
+function action(
+  work: (...args: Handed) => Promise<number | undefined | void>,
+): (...args: Handed) => Promise<void> {
   return async (...args) => {
     process.exitCode = (await work(...args)) ?? 0;
   };

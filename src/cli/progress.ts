@@ -54,7 +54,10 @@ function bar(): ProgressView {
 }
 
 function payloadOf({ step, done, total }: Progress): { step: string; unit: string } {
-  const unit = total !== undefined && total > MIB ? `${((done ?? 0) / MIB).toFixed(0)}/${(total / MIB).toFixed(0)} MiB` : `${done ?? 0}/${total ?? 0}`;
+  const unit =
+    total !== undefined && total > MIB
+      ? `${((done ?? 0) / MIB).toFixed(0)}/${(total / MIB).toFixed(0)} MiB`
+      : `${done ?? 0}/${total ?? 0}`;
   return { step, unit };
 }
 

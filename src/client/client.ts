@@ -86,7 +86,12 @@ export class Client {
   }
 
   buildTemplate(
-    request: { environment: string | null; cpus: number | null; memoryMib: number | null; diskGib: number | null },
+    request: {
+      environment: string | null;
+      cpus: number | null;
+      memoryMib: number | null;
+      diskGib: number | null;
+    },
     options: CallOptions = {},
   ): Promise<{ id: string }> {
     return this.#streamed('/v1/templates', request, options);
@@ -134,7 +139,11 @@ export class Client {
         else return line.result;
       }
     }
-    throw new WarrenError({ code: 'daemon.unreachable', message: 'the daemon went away before it answered', remedy: 'try the command again' });
+    throw new WarrenError({
+      code: 'daemon.unreachable',
+      message: 'the daemon went away before it answered',
+      remedy: 'try the command again',
+    });
   }
 }
 

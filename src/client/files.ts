@@ -3,22 +3,32 @@
 import { createReadStream } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { basename, join, posix } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import type { Readable } from 'node:stream';
-import { extract, pack, type Pack } from 'tar-stream';
-import { type UnpackReport, Unpacker } from '../host/unpack.ts';
+import { pipeline } from 'node:stream/promises';
+import { extract, type Pack, pack } from 'tar-stream';
+import { Unpacker, type UnpackReport } from '../host/unpack.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { sandboxPath } from './client.ts';
 import { readText, type Transport } from './transport.ts';
 
 /** Copies a file or folder of the guest to `target`, which must not exist. */
-export async function copyOut(transport: Transport, sandbox: string, what: { path: string; user: string; target: string }): Promise<UnpackReport> {
+export async function copyOut(
+  transport: Transport,
+  sandbox: string,
+  what: { path: string; user: string; target: string },
+): Promise<UnpackReport> {
   const answer = await transport.send({ method: 'GET', path: archivePath(sandbox, what.path, what.user) });
   const unpacker = await Unpacker.open(what.target);
   try {
     const entries = extract();
     const reading = pipeline(answer, entries).catch((cause: unknown) => {
-      throw new WarrenError({ code: 'files.cut-short', message: `cannot copy ${what.path}: the sandbox's archive is damaged or ended early` }, { cause });
+      throw new WarrenError(
+        {
+          code: 'files.cut-short',
+          message: `cannot copy ${what.path}: the sandbox's archive is damaged or ended early`,
+        },
+        { cause },
+      );
     });
     reading.catch(() => {});
     for await (const entry of entries) await unpacker.add(entry.header, asReadable(entry));
@@ -37,7 +47,10 @@ export async function copyIn(
   what: { source: string; path: string; intoFolder: boolean; user: string },
 ): Promise<{ entries: number; path: string }> {
   await lstat(what.source).catch((cause: unknown) => {
-    throw new WarrenError({ code: 'files.no-source', message: `cannot copy ${what.source}: there is no such file` }, { cause });
+    throw new WarrenError(
+      { code: 'files.no-source', message: `cannot copy ${what.source}: there is no such file` },
+      { cause },
+    );
   });
   const into = what.intoFolder || (await isFolder(transport, sandbox, what.path, what.user));
   const folder = into ? what.path : posix.dirname(what.path);
@@ -47,7 +60,12 @@ export async function copyIn(
     () => archive.finalize(),
     (error: Error) => archive.destroy(error),
   );
-  const answer = await transport.send({ method: 'PUT', path: archivePath(sandbox, folder, what.user), headers: { 'content-type': 'application/x-tar' }, body: asReadable(archive) });
+  const answer = await transport.send({
+    method: 'PUT',
+    path: archivePath(sandbox, folder, what.user),
+    headers: { 'content-type': 'application/x-tar' },
+    body: asReadable(archive),
+  });
   await adding;
   const { entries } = JSON.parse(await readText(answer)) as { entries: number };
   return { entries, path: posix.join(folder, name) };
@@ -58,7 +76,11 @@ async function isFolder(transport: Transport, sandbox: string, path: string, use
     .send({
       method: 'POST',
       path: `${sandboxPath(sandbox)}/agent/filesystem.Filesystem/Stat`,
-      headers: { 'content-type': 'application/json', 'connect-protocol-version': '1', authorization: `Basic ${Buffer.from(`${user}:`).toString('base64')}` },
+      headers: {
+        'content-type': 'application/json',
+        'connect-protocol-version': '1',
+        authorization: `Basic ${Buffer.from(`${user}:`).toString('base64')}`,
+      },
       body: Buffer.from(JSON.stringify({ path })),
     })
     .catch((error: unknown) => {
@@ -76,7 +98,8 @@ async function add(archive: Pack, path: string, name: string): Promise<void> {
   const header = { name, mode: found.mode & 0o777, mtime: found.mtime };
   if (found.isDirectory()) {
     await entry(archive, { ...header, type: 'directory' });
-    for (const child of (await readdir(path)).sort()) await add(archive, join(path, child), `${name}/${child}`);
+    for (const child of (await readdir(path)).sort())
+      await add(archive, join(path, child), `${name}/${child}`);
   } else if (found.isSymbolicLink()) {
     await entry(archive, { ...header, type: 'symlink', linkname: await readlink(path) });
   } else if (found.isFile()) {

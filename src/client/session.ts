@@ -99,7 +99,10 @@ export class Session {
     for await (const chunk of answer as AsyncIterable<Buffer>) {
       for (const envelope of reader.push(chunk)) {
         if (envelope.error) {
-          throw new WarrenError({ code: `agent.${envelope.error.code.replaceAll('_', '-')}`, message: envelope.error.message });
+          throw new WarrenError({
+            code: `agent.${envelope.error.code.replaceAll('_', '-')}`,
+            message: envelope.error.message,
+          });
         }
         for (const event of eventsOf(envelope.value)) {
           if (event.kind === 'started') this.pid = event.pid;
@@ -108,13 +111,19 @@ export class Session {
         }
       }
     }
-    if (!ended) throw new WarrenError({ code: 'machine.channel-closed', message: 'the connection to the sandbox was lost' });
+    if (!ended)
+      throw new WarrenError({
+        code: 'machine.channel-closed',
+        message: 'the connection to the sandbox was lost',
+      });
   }
 
   #headers(): Record<string, string> {
     return {
       'connect-protocol-version': '1',
-      ...(this.#user !== undefined && { authorization: `Basic ${Buffer.from(`${this.#user}:`).toString('base64')}` }),
+      ...(this.#user !== undefined && {
+        authorization: `Basic ${Buffer.from(`${this.#user}:`).toString('base64')}`,
+      }),
     };
   }
 }

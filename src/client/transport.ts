@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { mkdirSync, openSync } from 'node:fs';
-import { Agent, type IncomingMessage, request as httpRequest } from 'node:http';
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
 import { daemonFiles, type Layout, layoutFrom } from '../host/layout.ts';
@@ -80,7 +80,9 @@ export class Transport {
         ...(call.signal && { signal: call.signal }),
       });
       request.once('response', resolve);
-      request.on('error', (cause: NodeJS.ErrnoException) => reject(call.signal?.aborted ? cause : unreachable(cause)));
+      request.on('error', (cause: NodeJS.ErrnoException) =>
+        reject(call.signal?.aborted ? cause : unreachable(cause)),
+      );
       if (call.body === undefined) request.end();
       else if (Buffer.isBuffer(call.body)) request.end(call.body);
       else call.body.pipe(request);
@@ -117,7 +119,10 @@ export class Transport {
   }
 
   async #replace(): Promise<void> {
-    await this.#request({ method: 'POST', path: '/v1/stop' }).then((answer) => answer.resume(), () => {});
+    await this.#request({ method: 'POST', path: '/v1/stop' }).then(
+      (answer) => answer.resume(),
+      () => {},
+    );
     const deadlineMs = performance.now() + START_TIMEOUT_MS;
     while ((await this.#build()) !== undefined && performance.now() < deadlineMs) {
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
@@ -154,9 +159,19 @@ function errorFrom(text: string, status: number): WarrenError {
   } catch {}
   if (body.error) return new WarrenError(body.error);
   const code = typeof body.code === 'string' ? body.code.replaceAll('_', '-') : `status-${status}`;
-  return new WarrenError({ code: `agent.${code}`, message: typeof body.message === 'string' ? body.message : `the agent answered ${status}` });
+  return new WarrenError({
+    code: `agent.${code}`,
+    message: typeof body.message === 'string' ? body.message : `the agent answered ${status}`,
+  });
 }
 
 function unreachable(cause: Error): WarrenError {
-  return new WarrenError({ code: 'daemon.unreachable', message: `cannot reach the daemon: ${cause.message}`, remedy: 'warren daemon start' }, { cause });
+  return new WarrenError(
+    {
+      code: 'daemon.unreachable',
+      message: `cannot reach the daemon: ${cause.message}`,
+      remedy: 'warren daemon start',
+    },
+    { cause },
+  );
 }

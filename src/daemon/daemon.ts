@@ -34,7 +34,12 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   await ensurePrivateFolder(layout.data);
   await ensurePrivateFolder(layout.runtime);
   const alone = holdAlone(files.lock);
-  if (!alone) throw new WarrenError({ code: 'daemon.already-running', message: 'another daemon of this user is running', remedy: 'warren daemon status' });
+  if (!alone)
+    throw new WarrenError({
+      code: 'daemon.already-running',
+      message: 'another daemon of this user is running',
+      remedy: 'warren daemon status',
+    });
   const conductor = new Conductor(new Rooms(options));
   for (const error of await reconcile(conductor)) console.error(`warren daemon: ${error.message}`);
 
@@ -83,5 +88,9 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
 export function agentBeside(folder: string): string {
   const agent = process.env['WARREN_AGENT'] ?? join(folder, 'warren-agent');
   if (existsSync(agent)) return agent;
-  throw new WarrenError({ code: 'daemon.no-agent', message: `cannot find the guest's agent at ${agent}`, remedy: 'run ./bin/warren once, which builds it' });
+  throw new WarrenError({
+    code: 'daemon.no-agent',
+    message: `cannot find the guest's agent at ${agent}`,
+    remedy: 'run ./bin/warren once, which builds it',
+  });
 }

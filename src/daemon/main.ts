@@ -11,7 +11,13 @@ import { agentBeside, runDaemon } from './daemon.ts';
 process.umask(0o077);
 const here = dirname(fileURLToPath(import.meta.url));
 try {
-  await runDaemon({ layout: layoutFrom(), driver: qemuDriver(), agent: agentBeside(here), version, build: buildId() });
+  await runDaemon({
+    layout: layoutFrom(),
+    driver: qemuDriver(),
+    agent: agentBeside(here),
+    version,
+    build: buildId(),
+  });
   process.exit(0);
 } catch (error) {
   const { code, message } = WarrenError.from(error);

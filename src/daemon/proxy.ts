@@ -44,7 +44,8 @@ export async function proxyToAgent(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  if (HOST_ONLY.test(path)) throw new WarrenError({ code: 'usage.no-such-call', message: `the agent has no ${path} for clients` });
+  if (HOST_ONLY.test(path))
+    throw new WarrenError({ code: 'usage.no-such-call', message: `the agent has no ${path} for clients` });
   const link = await conductor.link(conductor.get(name));
   const headers: OutgoingHttpHeaders = { ':method': request.method ?? 'GET', ':path': path };
   for (const [key, value] of Object.entries(request.headers)) {
@@ -57,7 +58,11 @@ export async function proxyToAgent(
   const head = await new Promise<Record<string, unknown>>((resolve, reject) => {
     stream.once('response', resolve);
     stream.once('error', reject);
-    stream.once('close', () => reject(new WarrenError({ code: 'machine.channel-closed', message: 'the connection to the agent was lost' })));
+    stream.once('close', () =>
+      reject(
+        new WarrenError({ code: 'machine.channel-closed', message: 'the connection to the agent was lost' }),
+      ),
+    );
   });
   const status = Number(head[':status']);
   const answer: Record<string, string> = {};

@@ -4,6 +4,7 @@
 import * as v from 'valibot';
 import { WarrenError } from '../protocol/error.ts';
 import type { Conductor, Sandbox } from '../sandbox/conductor.ts';
+import { readConsole } from '../sandbox/console.ts';
 import { doctor } from '../sandbox/doctor.ts';
 import { diff, fetchBack, mergeBack } from '../sandbox/hand-back.ts';
 import { readJournal } from '../sandbox/journal.ts';
@@ -15,7 +16,6 @@ import type { OnProgress } from '../sandbox/rooms.ts';
 import { sizeFor } from '../sandbox/settings.ts';
 import { show } from '../sandbox/show.ts';
 import { up } from '../sandbox/up.ts';
-import { readConsole } from '../sandbox/console.ts';
 
 export interface Call {
   conductor: Conductor;
@@ -48,7 +48,12 @@ const upSchema = v.object({
   fresh: v.boolean(),
 });
 
-const templateSchema = v.object({ environment: optionalText, cpus: optionalNumber, memoryMib: optionalNumber, diskGib: optionalNumber });
+const templateSchema = v.object({
+  environment: optionalText,
+  cpus: optionalNumber,
+  memoryMib: optionalNumber,
+  diskGib: optionalNumber,
+});
 
 const mergeSchema = v.object({
   squash: v.boolean(),
@@ -58,39 +63,74 @@ const mergeSchema = v.object({
 });
 
 export const routes: Route[] = [
-  { method: 'GET', path: '/v1/sandboxes', handle: async ({ conductor }) => conductor.list().map(({ record }) => viewOf(record)) },
+  {
+    method: 'GET',
+    path: '/v1/sandboxes',
+    handle: async ({ conductor }) => conductor.list().map(({ record }) => viewOf(record)),
+  },
   {
     method: 'POST',
     path: '/v1/sandboxes',
     streamed: true,
-    handle: ({ conductor, body, onProgress, signal }) => up(conductor, parse(upSchema, body), onProgress, signal),
+    handle: ({ conductor, body, onProgress, signal }) =>
+      up(conductor, parse(upSchema, body), onProgress, signal),
   },
-  { method: 'GET', path: '/v1/sandboxes/:name', handle: onSandbox(({ conductor }, sandbox) => show(conductor, sandbox)) },
+  {
+    method: 'GET',
+    path: '/v1/sandboxes/:name',
+    handle: onSandbox(({ conductor }, sandbox) => show(conductor, sandbox)),
+  },
   {
     method: 'DELETE',
     path: '/v1/sandboxes/:name',
-    handle: alone(({ conductor, query }, sandbox) => remove(conductor, sandbox, { force: query.get('force') === '1' })),
+    handle: alone(({ conductor, query }, sandbox) =>
+      remove(conductor, sandbox, { force: query.get('force') === '1' }),
+    ),
   },
-  { method: 'POST', path: '/v1/sandboxes/:name/stop', handle: alone(({ conductor }, sandbox) => stop(conductor, sandbox)) },
-  { method: 'POST', path: '/v1/sandboxes/:name/start', handle: alone(({ conductor }, sandbox) => start(conductor, sandbox)) },
-  { method: 'POST', path: '/v1/sandboxes/:name/pause', handle: alone(({ conductor }, sandbox) => pause(conductor, sandbox)) },
-  { method: 'POST', path: '/v1/sandboxes/:name/resume', handle: alone(({ conductor }, sandbox) => resume(conductor, sandbox)) },
+  {
+    method: 'POST',
+    path: '/v1/sandboxes/:name/stop',
+    handle: alone(({ conductor }, sandbox) => stop(conductor, sandbox)),
+  },
+  {
+    method: 'POST',
+    path: '/v1/sandboxes/:name/start',
+    handle: alone(({ conductor }, sandbox) => start(conductor, sandbox)),
+  },
+  {
+    method: 'POST',
+    path: '/v1/sandboxes/:name/pause',
+    handle: alone(({ conductor }, sandbox) => pause(conductor, sandbox)),
+  },
+  {
+    method: 'POST',
+    path: '/v1/sandboxes/:name/resume',
+    handle: alone(({ conductor }, sandbox) => resume(conductor, sandbox)),
+  },
   {
     method: 'GET',
     path: '/v1/sandboxes/:name/journal',
     handle: onSandbox(({ conductor }, sandbox) => readJournal(conductor.files(sandbox).journal)),
   },
-  { method: 'GET', path: '/v1/sandboxes/:name/console', handle: onSandbox(({ conductor }, sandbox) => readConsole(conductor, sandbox)) },
+  {
+    method: 'GET',
+    path: '/v1/sandboxes/:name/console',
+    handle: onSandbox(({ conductor }, sandbox) => readConsole(conductor, sandbox)),
+  },
   {
     method: 'GET',
     path: '/v1/sandboxes/:name/diff',
-    handle: onSandbox(({ conductor, query }, sandbox) => diff(conductor, sandbox, { stat: query.get('stat') === '1' })),
+    handle: onSandbox(({ conductor, query }, sandbox) =>
+      diff(conductor, sandbox, { stat: query.get('stat') === '1' }),
+    ),
   },
   {
     method: 'POST',
     path: '/v1/sandboxes/:name/fetch',
     streamed: true,
-    handle: alone(({ conductor, onProgress, signal }, sandbox) => fetchBack(conductor, sandbox, onProgress, signal)),
+    handle: alone(({ conductor, onProgress, signal }, sandbox) =>
+      fetchBack(conductor, sandbox, onProgress, signal),
+    ),
   },
   {
     method: 'POST',
@@ -114,7 +154,12 @@ export const routes: Route[] = [
     streamed: true,
     handle: async ({ conductor, body, onProgress, signal }) => {
       const request = parse(templateSchema, body);
-      const { template } = await conductor.templates.ensure(request.environment, await sizeFor(request), onProgress, signal);
+      const { template } = await conductor.templates.ensure(
+        request.environment,
+        await sizeFor(request),
+        onProgress,
+        signal,
+      );
       return { id: template.id };
     },
   },
@@ -134,7 +179,11 @@ export const routes: Route[] = [
       return {};
     },
   },
-  { method: 'POST', path: '/v1/prune', handle: ({ conductor, query }) => prune(conductor, { all: query.get('all') === '1' }) },
+  {
+    method: 'POST',
+    path: '/v1/prune',
+    handle: ({ conductor, query }) => prune(conductor, { all: query.get('all') === '1' }),
+  },
   { method: 'GET', path: '/v1/doctor', handle: ({ conductor }) => doctor(conductor) },
 ];
 
@@ -156,5 +205,8 @@ function parse<S extends v.GenericSchema>(schema: S, body: unknown): v.InferOutp
   const parsed = v.safeParse(schema, body);
   if (parsed.success) return parsed.output;
   const issue = parsed.issues[0];
-  throw new WarrenError({ code: 'usage.request', message: `cannot read the request: ${v.getDotPath(issue) ?? 'body'}: ${issue.message}` });
+  throw new WarrenError({
+    code: 'usage.request',
+    message: `cannot read the request: ${v.getDotPath(issue) ?? 'body'}: ${issue.message}`,
+  });
 }

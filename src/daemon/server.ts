@@ -12,7 +12,9 @@ import { type Call, type Route, routes } from './routes.ts';
 export function serve(conductor: Conductor, own: Route[]): Server {
   const table = [...own, ...routes].map((route) => ({ route, segments: route.path.split('/') }));
   const server = createServer((request, response) => {
-    answer(conductor, table, request, response).catch((error: unknown) => fail(response, WarrenError.from(error)));
+    answer(conductor, table, request, response).catch((error: unknown) =>
+      fail(response, WarrenError.from(error)),
+    );
   });
   server.keepAliveTimeout = 60_000;
   server.requestTimeout = 0;
@@ -24,15 +26,30 @@ interface Entry {
   segments: string[];
 }
 
-async function answer(conductor: Conductor, table: Entry[], request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(
+  conductor: Conductor,
+  table: Entry[],
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://daemon');
   const agent = /^\/v1\/sandboxes\/([^/]+)\/agent(\/.*)$/.exec(url.pathname);
   if (agent) {
-    await proxyToAgent(conductor, decodeURIComponent(agent[1]!), `${agent[2]}${url.search}`, request, response);
+    await proxyToAgent(
+      conductor,
+      decodeURIComponent(agent[1]!),
+      `${agent[2]}${url.search}`,
+      request,
+      response,
+    );
     return;
   }
   const found = find(table, request.method ?? 'GET', url.pathname);
-  if (!found) throw new WarrenError({ code: 'usage.no-such-call', message: `the daemon has no ${request.method} ${url.pathname}` });
+  if (!found)
+    throw new WarrenError({
+      code: 'usage.no-such-call',
+      message: `the daemon has no ${request.method} ${url.pathname}`,
+    });
   const gone = new AbortController();
   response.once('close', () => {
     if (!response.writableFinished) gone.abort();
@@ -49,7 +66,11 @@ async function answer(conductor: Conductor, table: Entry[], request: IncomingMes
   else answerJson(response, 200, (await found.route.handle(call)) ?? {});
 }
 
-function find(table: Entry[], method: string, path: string): { route: Route; params: Record<string, string> } | undefined {
+function find(
+  table: Entry[],
+  method: string,
+  path: string,
+): { route: Route; params: Record<string, string> } | undefined {
   const parts = path.split('/');
   for (const { route, segments } of table) {
     if (route.method !== method || segments.length !== parts.length) continue;
@@ -87,7 +108,8 @@ function throttled(send: (progress: Progress) => void): (progress: Progress) => 
   let sentMs = 0;
   return (progress) => {
     const nowMs = performance.now();
-    if (progress.step === step && nowMs - sentMs < PROGRESS_EVERY_MS && progress.done !== progress.total) return;
+    if (progress.step === step && nowMs - sentMs < PROGRESS_EVERY_MS && progress.done !== progress.total)
+      return;
     step = progress.step;
     sentMs = nowMs;
     send(progress);
@@ -100,7 +122,10 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > limits.requestBodyBytes) {
-      throw new WarrenError({ code: 'usage.request', message: `a request may have ${limits.requestBodyBytes} bytes` });
+      throw new WarrenError({
+        code: 'usage.request',
+        message: `a request may have ${limits.requestBodyBytes} bytes`,
+      });
     }
     chunks.push(chunk);
   }

@@ -14,11 +14,29 @@ export interface Environment {
   digest: string;
 }
 
-const PACKAGES = ['bash', 'ca-certificates', 'curl', 'git', 'less', 'nodejs', 'npm', 'openssh-client', 'procps', 'python3', 'sudo'];
+const PACKAGES = [
+  'bash',
+  'ca-certificates',
+  'curl',
+  'git',
+  'less',
+  'nodejs',
+  'npm',
+  'openssh-client',
+  'procps',
+  'python3',
+  'sudo',
+];
 const RECIPE = 1;
 
 /** Debian 13, minimal, with what a developer and an agent reach for first. */
 export function defaultEnvironment(): Environment {
-  const spec = { kind: 'default' as const, suite: 'trixie', packages: PACKAGES, user: 'user', recipe: RECIPE };
+  const spec = {
+    kind: 'default' as const,
+    suite: 'trixie',
+    packages: PACKAGES,
+    user: 'user',
+    recipe: RECIPE,
+  };
   return { ...spec, digest: createHash('sha256').update(JSON.stringify(spec)).digest('hex') };
 }

@@ -20,7 +20,9 @@ export function layoutFrom(env: NodeJS.ProcessEnv = process.env): Layout {
   const runtimeBase = env['XDG_RUNTIME_DIR'];
   return {
     data: join(xdg('XDG_DATA_HOME', '.local/share'), 'warren'),
-    runtime: runtimeBase ? join(runtimeBase, 'warren') : join(xdg('XDG_STATE_HOME', '.local/state'), 'warren/run'),
+    runtime: runtimeBase
+      ? join(runtimeBase, 'warren')
+      : join(xdg('XDG_STATE_HOME', '.local/state'), 'warren/run'),
     config: join(xdg('XDG_CONFIG_HOME', '.config'), 'warren'),
   };
 }

@@ -41,11 +41,18 @@ export class Unpacker {
 
   static async open(target: string): Promise<Unpacker> {
     if (await lstat(target).catch(() => undefined)) {
-      throw new WarrenError({ code: 'files.target-exists', message: `cannot copy to ${target}: it is there already`, remedy: 'name a new place, or remove it first' });
+      throw new WarrenError({
+        code: 'files.target-exists',
+        message: `cannot copy to ${target}: it is there already`,
+        remedy: 'name a new place, or remove it first',
+      });
     }
     const folder = temporaryBeside(target);
     await mkdir(folder, { mode: 0o700 }).catch((cause: unknown) => {
-      throw new WarrenError({ code: 'files.no-target', message: `cannot copy to ${target}: ${(cause as Error).message}` }, { cause });
+      throw new WarrenError(
+        { code: 'files.no-target', message: `cannot copy to ${target}: ${(cause as Error).message}` },
+        { cause },
+      );
     });
     return new Unpacker(target, folder);
   }
@@ -66,7 +73,8 @@ export class Unpacker {
       content.resume();
       await ended(content);
       if (header.type === 'directory') await mkdir(path, { recursive: true, mode: 0o755 });
-      else if (header.type === 'symlink') this.#links.push({ path: checked.parts.join('/'), to: header.linkname ?? '' });
+      else if (header.type === 'symlink')
+        this.#links.push({ path: checked.parts.join('/'), to: header.linkname ?? '' });
       else this.#skip(header.name, `it is a ${header.type ?? 'thing of unknown type'}`);
     }
   }
@@ -86,7 +94,10 @@ export class Unpacker {
     const [only, ...others] = await readdir(this.#folder);
     if (only === undefined || others.length > 0) {
       const first = this.#report.skipped[0];
-      throw new WarrenError({ code: 'files.nothing', message: `cannot copy: ${first ? `${JSON.stringify(first.path)} was left out: ${first.why}` : 'the archive does not hold one file or folder'}` });
+      throw new WarrenError({
+        code: 'files.nothing',
+        message: `cannot copy: ${first ? `${JSON.stringify(first.path)} was left out: ${first.why}` : 'the archive does not hold one file or folder'}`,
+      });
     }
     await rename(join(this.#folder, only), this.#target);
     await rm(this.#folder, { recursive: true, force: true });
@@ -104,7 +115,8 @@ export class Unpacker {
     try {
       for await (const chunk of content as AsyncIterable<Buffer>) {
         this.#report.bytes += chunk.length;
-        if (this.#report.bytes > limits.copyOutBytes) throw tooLarge(`more than ${limits.copyOutBytes} bytes`);
+        if (this.#report.bytes > limits.copyOutBytes)
+          throw tooLarge(`more than ${limits.copyOutBytes} bytes`);
         await file.write(chunk);
       }
     } finally {
@@ -122,21 +134,27 @@ export class Unpacker {
   }
 
   #skip(path: string, why: string): void {
-    if (this.#report.skipped.length < SKIPPED_KEPT) this.#report.skipped.push({ path: path.slice(0, limits.copyPathBytes), why });
+    if (this.#report.skipped.length < SKIPPED_KEPT)
+      this.#report.skipped.push({ path: path.slice(0, limits.copyPathBytes), why });
   }
 }
 
 /** Pure: the parts of a relative name, or why it may not be used. */
 export function checkName(name: string): { parts: string[] } | { why: string } {
-  if (Buffer.byteLength(name) > limits.copyPathBytes) return { why: `its name is longer than ${limits.copyPathBytes} bytes` };
+  if (Buffer.byteLength(name) > limits.copyPathBytes)
+    return { why: `its name is longer than ${limits.copyPathBytes} bytes` };
   if (name.startsWith('/')) return { why: 'its name is absolute' };
-  const parts = name.replace(/\/+$/, '').split('/').filter((part) => part !== '.');
+  const parts = name
+    .replace(/\/+$/, '')
+    .split('/')
+    .filter((part) => part !== '.');
   if (parts.length > limits.copyDepth) return { why: `it is deeper than ${limits.copyDepth} folders` };
   for (const part of parts) {
     if (part === '' || part === '..') return { why: 'its name leads elsewhere' };
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control bytes are what it refuses
-    if (/[\u0000-\u001f\u007f\\]|\ufffd/.test(part)) return { why: 'its name holds control bytes, a backslash or bytes that are no text' };
-    if (part.startsWith('-') || /[ .]$/.test(part)) return { why: 'its name starts with a hyphen or ends with a space or dot' };
+    if (/[\u0000-\u001f\u007f\\]|\ufffd/.test(part))
+      return { why: 'its name holds control bytes, a backslash or bytes that are no text' };
+    if (part.startsWith('-') || /[ .]$/.test(part))
+      return { why: 'its name starts with a hyphen or ends with a space or dot' };
     if (/^[A-Za-z]:/.test(part)) return { why: 'its name looks like a drive' };
   }
   return parts.length === 0 ? { why: 'it has no name' } : { parts };

@@ -24,7 +24,10 @@ function encodeEntry({ path, mode, content, device = [0, 0] }: CpioEntry, inode:
   const size = content?.length ?? 0;
   const links = (mode & FOLDER) === FOLDER ? 2 : 1;
   const fields = [inode, mode, 0, 0, links, 0, size, 0, 0, device[0], device[1], name.length, 0];
-  const head = Buffer.from(`070701${fields.map((field) => field.toString(16).padStart(8, '0')).join('')}`, 'latin1');
+  const head = Buffer.from(
+    `070701${fields.map((field) => field.toString(16).padStart(8, '0')).join('')}`,
+    'latin1',
+  );
   return [head, name, padding(head.length + name.length), ...(content ? [content, padding(size)] : [])];
 }
 

@@ -14,13 +14,23 @@ export interface DebootstrapOptions {
 }
 
 /** Throws `image.build-failed` with the last lines, `image.no-mmdebstrap`, or `usage.cancelled`. */
-export async function mmdebstrap(args: readonly string[], { onLine, signal }: DebootstrapOptions): Promise<void> {
+export async function mmdebstrap(
+  args: readonly string[],
+  { onLine, signal }: DebootstrapOptions,
+): Promise<void> {
   const keyring = existsSync(KEYRING) ? [`--keyring=${KEYRING}`] : [];
   let kept = '';
   try {
     await run('mmdebstrap', [...keyring, ...args], {
       timeoutMs: TIMEOUT_MS,
-      env: { PATH: `${process.env['PATH']}:/usr/sbin:/sbin`, HOME: process.env['HOME'], TMPDIR: process.env['TMPDIR'], LC_ALL: 'C.UTF-8', http_proxy: process.env['http_proxy'], https_proxy: process.env['https_proxy'] },
+      env: {
+        PATH: `${process.env['PATH']}:/usr/sbin:/sbin`,
+        HOME: process.env['HOME'],
+        TMPDIR: process.env['TMPDIR'],
+        LC_ALL: 'C.UTF-8',
+        http_proxy: process.env['http_proxy'],
+        https_proxy: process.env['https_proxy'],
+      },
       ...(signal && { signal }),
       onStderr: (chunk) => {
         const lines = (kept + chunk).split(/[\r\n]+/);
@@ -32,14 +42,25 @@ export async function mmdebstrap(args: readonly string[], { onLine, signal }: De
     const error = WarrenError.from(cause);
     if (error.code === 'usage.cancelled') throw error;
     if (error.code === 'host.command-missing') {
-      throw new WarrenError({ code: 'image.no-mmdebstrap', message: 'cannot build images: mmdebstrap is not installed', remedy: 'sudo apt-get install mmdebstrap' }, { cause });
+      throw new WarrenError(
+        {
+          code: 'image.no-mmdebstrap',
+          message: 'cannot build images: mmdebstrap is not installed',
+          remedy: 'sudo apt-get install mmdebstrap',
+        },
+        { cause },
+      );
     }
     const noSpace = /No space left on device/.test(String(error.details?.['stderr'] ?? ''));
     throw new WarrenError(
       {
         code: noSpace ? 'image.disk-full' : 'image.build-failed',
-        message: noSpace ? 'cannot build the image: the disk is full' : `cannot build the image: ${error.message}`,
-        remedy: noSpace ? 'free some room (warren prune), then try again' : 'check that Debian packages can be fetched from here, then try again',
+        message: noSpace
+          ? 'cannot build the image: the disk is full'
+          : `cannot build the image: ${error.message}`,
+        remedy: noSpace
+          ? 'free some room (warren prune), then try again'
+          : 'check that Debian packages can be fetched from here, then try again',
       },
       { cause },
     );

@@ -12,8 +12,8 @@ import { makeFolderAtomic } from '../host/atomic-file.ts';
 import { imageFiles, storeFolders } from '../host/layout.ts';
 import type { Progress } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
-import { mmdebstrap } from './debootstrap.ts';
 import { customizeHooks, LAYER_IN_ROOT } from './debian-root.ts';
+import { mmdebstrap } from './debootstrap.ts';
 
 export interface Image {
   /** Digest of its layers. */
@@ -43,13 +43,18 @@ export async function ensureImage(request: ImageRequest): Promise<Image> {
   const folder = join(storeFolders(request.store).images, request.environment.digest.slice(0, 24));
   const known = await readImage(folder);
   if (known) return known;
-  await makeFolderAtomic(folder, (temporary) => build(temporary, request)).catch((error: NodeJS.ErrnoException) => {
-    // Another process made the same one meanwhile.
-    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
-  });
+  await makeFolderAtomic(folder, (temporary) => build(temporary, request)).catch(
+    (error: NodeJS.ErrnoException) => {
+      // Another process made the same one meanwhile.
+      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    },
+  );
   const image = await readImage(folder);
   if (image) return image;
-  throw new WarrenError({ code: 'image.build-failed', message: `the image in ${folder} vanished after it was built` });
+  throw new WarrenError({
+    code: 'image.build-failed',
+    message: `the image in ${folder} vanished after it was built`,
+  });
 }
 
 async function readImage(folder: string): Promise<Image | undefined> {
@@ -62,10 +67,19 @@ async function readImage(folder: string): Promise<Image | undefined> {
   for (const { file, bytes } of record.layers) {
     const { size } = await stat(join(folder, file)).catch(() => ({ size: -1 }));
     if (size !== bytes) {
-      throw new WarrenError({ code: 'image.damaged', message: `the image layer ${join(folder, file)} has ${size} bytes and should have ${bytes}`, remedy: `rm -r ${folder}` });
+      throw new WarrenError({
+        code: 'image.damaged',
+        message: `the image layer ${join(folder, file)} has ${size} bytes and should have ${bytes}`,
+        remedy: `rm -r ${folder}`,
+      });
     }
   }
-  return { id: record.id, folder, layers: record.layers.map(({ file }) => join(folder, file)), config: { user: record.environment.user } };
+  return {
+    id: record.id,
+    folder,
+    layers: record.layers.map(({ file }) => join(folder, file)),
+    config: { user: record.environment.user },
+  };
 }
 
 async function build(folder: string, { environment, signal, onProgress }: ImageRequest): Promise<void> {

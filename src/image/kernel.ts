@@ -38,10 +38,20 @@ export async function ensureKernel(request: KernelRequest): Promise<Kernel> {
   const folders = storeFolders(request.store);
   const base = (await findBase(folders.kernels)) ?? (await fetchBase(folders.kernels, request));
   const agent = await readFile(request.agent);
-  const digest = createHash('sha256').update(`${RECIPE} ${base.version}\n`).update(agent).digest('hex').slice(0, 24);
+  const digest = createHash('sha256')
+    .update(`${RECIPE} ${base.version}\n`)
+    .update(agent)
+    .digest('hex')
+    .slice(0, 24);
   const folder = join(folders.kernels, digest);
   const files = kernelFiles(folder);
-  const kernel = { folder, vmlinuz: files.vmlinuz, initramfs: files.initramfs, version: base.version, digest };
+  const kernel = {
+    folder,
+    vmlinuz: files.vmlinuz,
+    initramfs: files.initramfs,
+    version: base.version,
+    digest,
+  };
   const known = await readFile(files.record, 'utf8').catch(() => undefined);
   if (known) return kernel;
   await makeFolderAtomic(folder, async (temporary) => {
@@ -66,9 +76,13 @@ interface Base {
 const BASE_PREFIX = 'debian-';
 
 async function findBase(kernels: string): Promise<Base | undefined> {
-  const names = (await readdir(kernels).catch(() => [])).filter((name) => name.startsWith(BASE_PREFIX)).sort();
+  const names = (await readdir(kernels).catch(() => []))
+    .filter((name) => name.startsWith(BASE_PREFIX))
+    .sort();
   const name = names.at(-1);
-  return name === undefined ? undefined : { folder: join(kernels, name), version: name.slice(BASE_PREFIX.length) };
+  return name === undefined
+    ? undefined
+    : { folder: join(kernels, name), version: name.slice(BASE_PREFIX.length) };
 }
 
 async function fetchBase(kernels: string, { signal, onProgress }: KernelRequest): Promise<Base> {
@@ -77,16 +91,28 @@ async function fetchBase(kernels: string, { signal, onProgress }: KernelRequest)
   const unpacked = await mkdtemp(join(kernels, `.tmp-${process.pid}-kernel-`));
   try {
     const root = join(unpacked, 'root');
-    await mmdebstrap(['--variant=extract', `--include=${PACKAGE}`, '--format=directory', SUITE, root], { ...(signal && { signal }) });
-    const version = (await readdir(join(root, 'boot'))).find((name) => name.startsWith('vmlinuz-'))?.slice('vmlinuz-'.length);
-    if (!version) throw new WarrenError({ code: 'image.build-failed', message: `the package ${PACKAGE} holds no kernel` });
+    await mmdebstrap(['--variant=extract', `--include=${PACKAGE}`, '--format=directory', SUITE, root], {
+      ...(signal && { signal }),
+    });
+    const version = (await readdir(join(root, 'boot')))
+      .find((name) => name.startsWith('vmlinuz-'))
+      ?.slice('vmlinuz-'.length);
+    if (!version)
+      throw new WarrenError({
+        code: 'image.build-failed',
+        message: `the package ${PACKAGE} holds no kernel`,
+      });
     const modules = await collectModules(join(root, 'usr/lib/modules', version));
     const folder = join(kernels, `${BASE_PREFIX}${version}`);
     await makeFolderAtomic(folder, async (temporary) => {
       await copyFile(join(root, 'boot', `vmlinuz-${version}`), join(temporary, 'vmlinuz'));
       await mkdir(join(temporary, 'modules'));
-      for (const { name, content } of modules) await writeFile(join(temporary, 'modules', `${name}.ko`), content);
-      await writeFile(join(temporary, 'modules', 'order'), modules.map(({ name }) => `${name}.ko\n`).join(''));
+      for (const { name, content } of modules)
+        await writeFile(join(temporary, 'modules', `${name}.ko`), content);
+      await writeFile(
+        join(temporary, 'modules', 'order'),
+        modules.map(({ name }) => `${name}.ko\n`).join(''),
+      );
     }).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
     });
@@ -98,15 +124,27 @@ async function fetchBase(kernels: string, { signal, onProgress }: KernelRequest)
 
 async function readModules(folder: string): Promise<Module[]> {
   const order = (await readFile(join(folder, 'modules/order'), 'utf8')).split('\n').filter(Boolean);
-  return await Promise.all(order.map(async (name) => ({ name: name.replace(/\.ko$/, ''), content: await readFile(join(folder, 'modules', name)) })));
+  return await Promise.all(
+    order.map(async (name) => ({
+      name: name.replace(/\.ko$/, ''),
+      content: await readFile(join(folder, 'modules', name)),
+    })),
+  );
 }
 
 function initramfs(agent: Buffer, modules: Module[]): CpioEntry[] {
   return [
-    ...['dev', 'proc', 'sys', 'run', 'layers', 'disk', 'newroot', 'modules'].map((path) => ({ path, mode: FOLDER | 0o755 })),
+    ...['dev', 'proc', 'sys', 'run', 'layers', 'disk', 'newroot', 'modules'].map((path) => ({
+      path,
+      mode: FOLDER | 0o755,
+    })),
     { path: 'dev/console', mode: CHARACTER_DEVICE | 0o600, device: [5, 1] as const },
     { path: 'init', mode: FILE | 0o755, content: agent },
-    { path: 'modules/order', mode: FILE | 0o444, content: Buffer.from(modules.map(({ name }) => `${name}.ko\n`).join('')) },
+    {
+      path: 'modules/order',
+      mode: FILE | 0o444,
+      content: Buffer.from(modules.map(({ name }) => `${name}.ko\n`).join('')),
+    },
     ...modules.map(({ name, content }) => ({ path: `modules/${name}.ko`, mode: FILE | 0o444, content })),
   ];
 }

@@ -15,8 +15,13 @@ export interface Module {
 }
 
 /** Decompressed, in load order. `folder` is the kernel's `lib/modules/VERSION`. */
-export async function collectModules(folder: string, needed: readonly string[] = NEEDED_MODULES): Promise<Module[]> {
-  const builtin = new Set((await readFile(join(folder, 'modules.builtin'), 'utf8')).split('\n').map(moduleName));
+export async function collectModules(
+  folder: string,
+  needed: readonly string[] = NEEDED_MODULES,
+): Promise<Module[]> {
+  const builtin = new Set(
+    (await readFile(join(folder, 'modules.builtin'), 'utf8')).split('\n').map(moduleName),
+  );
   const files = new Map<string, string>();
   for (const file of await readdir(join(folder, 'kernel'), { recursive: true })) {
     if (/\.ko(\.xz)?$/.test(file)) files.set(moduleName(file), join(folder, 'kernel', file));
@@ -25,7 +30,11 @@ export async function collectModules(folder: string, needed: readonly string[] =
   const load = async (name: string) => {
     if (loaded.has(name) || builtin.has(name)) return;
     const file = files.get(name);
-    if (!file) throw new WarrenError({ code: 'image.no-module', message: `the kernel in ${folder} has no module ${name}` });
+    if (!file)
+      throw new WarrenError({
+        code: 'image.no-module',
+        message: `the kernel in ${folder} has no module ${name}`,
+      });
     const content = file.endsWith('.xz') ? (await run('xz', ['-dc', file])).stdout : await readFile(file);
     for (const dependency of parseDepends(content)) await load(dependency);
     loaded.set(name, { name, content });
@@ -41,10 +50,15 @@ export function parseDepends(module: Buffer): string[] {
   if (at < 0) return [];
   const start = at + key.length;
   const text = module.toString('latin1', start, module.indexOf(0, start));
-  return text.split(',').filter(Boolean).map((name) => name.replaceAll('-', '_'));
+  return text
+    .split(',')
+    .filter(Boolean)
+    .map((name) => name.replaceAll('-', '_'));
 }
 
 /** `kernel/fs/ext4/ext4.ko.xz` → `ext4`; hyphens and underscores are the same in module names. */
 function moduleName(file: string): string {
-  return basename(file).replace(/\.ko(\.xz)?$/, '').replaceAll('-', '_');
+  return basename(file)
+    .replace(/\.ko(\.xz)?$/, '')
+    .replaceAll('-', '_');
 }

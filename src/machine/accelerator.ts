@@ -47,7 +47,10 @@ async function tryKvm(probe: AcceleratorProbe): Promise<Accelerator> {
     await access('/dev/kvm', constants.R_OK | constants.W_OK);
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    return { kind: 'emulation', why: missing ? '/dev/kvm is not there' : `/dev/kvm may not be opened by uid ${process.getuid?.()}` };
+    return {
+      kind: 'emulation',
+      why: missing ? '/dev/kvm is not there' : `/dev/kvm may not be opened by uid ${process.getuid?.()}`,
+    };
   }
   const folder = await mkdtemp(join(tmpdir(), 'warren-kvm-'));
   try {
@@ -85,7 +88,10 @@ async function trialBoot(probe: AcceleratorProbe, folder: string): Promise<Accel
       ]);
       control.close();
       if (ran) return { kind: 'kvm' };
-      return { kind: 'emulation', why: `/dev/kvm is there, but a kernel under it did not start within ${TRIAL_TIMEOUT_MS} ms` };
+      return {
+        kind: 'emulation',
+        why: `/dev/kvm is there, but a kernel under it did not start within ${TRIAL_TIMEOUT_MS} ms`,
+      };
     } finally {
       await end(vmm);
     }

@@ -14,7 +14,13 @@ import type { BoxOptions } from './confine.ts';
 import type { Driver, DriverFound, MachineSpec } from './driver.ts';
 import { newMachineId } from './identity.ts';
 import { Machine } from './machine.ts';
-import { openTemplate, type Template, type TemplateKey, type TemplateRecord, templateDigest } from './template.ts';
+import {
+  openTemplate,
+  type Template,
+  type TemplateKey,
+  type TemplateRecord,
+  templateDigest,
+} from './template.ts';
 import { warmUp } from './warm-up.ts';
 
 export interface TemplateRequest {
@@ -67,20 +73,48 @@ export async function buildTemplate(request: TemplateRequest): Promise<Template>
   }
 }
 
-async function makeFiles(files: ReturnType<typeof templateFiles>, key: TemplateKey, signal?: AbortSignal): Promise<void> {
+async function makeFiles(
+  files: ReturnType<typeof templateFiles>,
+  key: TemplateKey,
+  signal?: AbortSignal,
+): Promise<void> {
   await writeFile(files.memory, '', { mode: 0o600 });
   await truncate(files.memory, key.memoryMib * 1024 * 1024);
   await writeFile(files.device, '', { mode: 0o600 });
   await writeFile(files.disk, '', { mode: 0o600 });
   await truncate(files.disk, key.diskGib * 1024 ** 3);
   const options = signal ? { signal } : {};
-  await run('mke2fs', ['-q', '-F', '-t', 'ext4', '-m', '0', '-J', 'size=32', '-E', 'lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0', files.disk], options);
+  await run(
+    'mke2fs',
+    [
+      '-q',
+      '-F',
+      '-t',
+      'ext4',
+      '-m',
+      '0',
+      '-J',
+      'size=32',
+      '-E',
+      'lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0',
+      files.disk,
+    ],
+    options,
+  );
   // Only its header and tables are copied for each machine; the backing file is always named explicitly.
-  await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', files.disk, '-F', 'raw', files.overlay], options);
+  await run(
+    'qemu-img',
+    ['create', '-q', '-f', 'qcow2', '-b', files.disk, '-F', 'raw', files.overlay],
+    options,
+  );
 }
 
 /** Answers how long the cold boot took to the agent's first answer, in ms. */
-async function bootAndFreeze(request: TemplateRequest, files: ReturnType<typeof templateFiles>, runtime: string): Promise<number> {
+async function bootAndFreeze(
+  request: TemplateRequest,
+  files: ReturnType<typeof templateFiles>,
+  runtime: string,
+): Promise<number> {
   const { driver, found, box, key, onProgress = () => {} } = request;
   const spec: MachineSpec = {
     id: 'template',
@@ -118,7 +152,8 @@ async function bootAndFreeze(request: TemplateRequest, files: ReturnType<typeof 
     await machine.quit();
     return bootMs;
   } catch (error) {
-    if (request.signal?.aborted) throw new WarrenError({ code: 'usage.cancelled', message: 'cancelled' }, { cause: error });
+    if (request.signal?.aborted)
+      throw new WarrenError({ code: 'usage.cancelled', message: 'cancelled' }, { cause: error });
     throw error;
   } finally {
     request.signal?.removeEventListener('abort', cancel);

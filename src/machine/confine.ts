@@ -42,7 +42,15 @@ export function confine(plan: Plan, { confinement, uid }: BoxOptions): Command {
   const asUser =
     uid === undefined
       ? []
-      : ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--inh-caps=-all', '--bounding-set=-all', '--no-new-privs'];
+      : [
+          'setpriv',
+          `--reuid=${uid}`,
+          `--regid=${uid}`,
+          '--clear-groups',
+          '--inh-caps=-all',
+          '--bounding-set=-all',
+          '--no-new-privs',
+        ];
   if (!confinement.namespaces) {
     const [file, ...args] = [...limits, ...asUser, plan.binary, ...plan.args((path) => path)];
     return { file: file!, args };
@@ -51,12 +59,29 @@ export function confine(plan: Plan, { confinement, uid }: BoxOptions): Command {
   const [file, ...args] = [
     ...limits,
     'bwrap',
-    ...(uid === undefined ? ['--unshare-all'] : ['--unshare-ipc', '--unshare-pid', '--unshare-net', '--unshare-uts', '--unshare-cgroup-try']),
+    ...(uid === undefined
+      ? ['--unshare-all']
+      : ['--unshare-ipc', '--unshare-pid', '--unshare-net', '--unshare-uts', '--unshare-cgroup-try']),
     ...['--new-session', '--clearenv', '--as-pid-1', '--hostname', 'warren', '--info-fd', String(INFO_FD)],
     ...['--cap-drop', 'ALL'],
-    ...(uid === undefined ? [] : ['CAP_SETUID', 'CAP_SETGID', 'CAP_SETPCAP'].flatMap((cap) => ['--cap-add', cap])),
+    ...(uid === undefined
+      ? []
+      : ['CAP_SETUID', 'CAP_SETGID', 'CAP_SETPCAP'].flatMap((cap) => ['--cap-add', cap])),
     ...['--setenv', 'PATH', '/usr/bin:/bin'],
-    ...['--ro-bind', '/usr', '/usr', '--symlink', 'usr/lib', '/lib', '--symlink', 'usr/lib64', '/lib64', '--symlink', 'usr/bin', '/bin'],
+    ...[
+      '--ro-bind',
+      '/usr',
+      '/usr',
+      '--symlink',
+      'usr/lib',
+      '/lib',
+      '--symlink',
+      'usr/lib64',
+      '/lib64',
+      '--symlink',
+      'usr/bin',
+      '/bin',
+    ],
     ...['--ro-bind-try', '/etc/ld.so.cache', '/etc/ld.so.cache', '--dev', '/dev', '--dir', INSIDE],
     ...plan.devices.flatMap((device) => ['--dev-bind', device, device]),
     ...plan.readable.flatMap((path) => ['--ro-bind', path, inside(path)]),
@@ -82,7 +107,10 @@ export function pathsOf(plan: Plan, { confinement }: BoxOptions): (host: string)
 /** Host path → constant path inside: files by their place in the plan, sockets in one folder. */
 function insidePaths(plan: Plan): (host: string) => string {
   const names = new Map<string, string>([[plan.socketFolder, `${INSIDE}/sockets`]]);
-  for (const [kind, paths] of [['r', plan.readable], ['w', plan.writable]] as const) {
+  for (const [kind, paths] of [
+    ['r', plan.readable],
+    ['w', plan.writable],
+  ] as const) {
     paths.forEach((path, index) => {
       names.set(path, `${INSIDE}/${kind}${index}`);
     });

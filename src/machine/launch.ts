@@ -19,7 +19,12 @@ export interface Launched {
 }
 
 /** Starts it and waits until `readySocket` is there. Throws `machine.vmm-failed` with the VMM's own words. */
-export async function launch(plan: Plan, box: BoxOptions, readySocket: string, logFile: string): Promise<Launched> {
+export async function launch(
+  plan: Plan,
+  box: BoxOptions,
+  readySocket: string,
+  logFile: string,
+): Promise<Launched> {
   await mkdir(plan.socketFolder, { recursive: true, mode: 0o700 });
   if (box.uid !== undefined) {
     for (const path of [...plan.writable, plan.socketFolder]) await chown(path, box.uid, box.uid);
@@ -67,11 +72,19 @@ async function start(command: Command, logFd: number): Promise<{ vmm: ProcessId;
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);
     child.once('error', (cause: NodeJS.ErrnoException) =>
-      reject(new WarrenError({ code: 'machine.vmm-failed', message: `cannot start ${command.file}: ${cause.message}` }, { cause })),
+      reject(
+        new WarrenError(
+          { code: 'machine.vmm-failed', message: `cannot start ${command.file}: ${cause.message}` },
+          { cause },
+        ),
+      ),
     );
   });
   child.unref();
-  const pid = command.infoFd === undefined ? child.pid! : await innerPid(child.stdio[command.infoFd] as NodeJS.ReadableStream, ended);
+  const pid =
+    command.infoFd === undefined
+      ? child.pid!
+      : await innerPid(child.stdio[command.infoFd] as NodeJS.ReadableStream, ended);
   const vmm = pid === undefined ? undefined : identify(pid);
   return { vmm: vmm ?? { pid: -1, startTicks: -1 }, ended };
 }
@@ -113,6 +126,10 @@ async function lastLines(file: string): Promise<string> {
 }
 
 function vmmFailed(why: string, log: string): WarrenError {
-  return new WarrenError({ code: 'machine.vmm-failed', message: `the VMM did not start: ${why}`, log, remedy: 'warren doctor' });
+  return new WarrenError({
+    code: 'machine.vmm-failed',
+    message: `the VMM did not start: ${why}`,
+    log,
+    remedy: 'warren doctor',
+  });
 }
-

@@ -6,9 +6,9 @@ import { appendFile, stat, truncate } from 'node:fs/promises';
 import { isAlive, type ProcessId } from '../host/processes.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { limits } from '../protocol/limits.ts';
-import { pathsOf, type BoxOptions, type Confinement } from './confine.ts';
+import { type BoxOptions, type Confinement, pathsOf } from './confine.ts';
 import type { Control, Driver, DriverFound, MachineSpec } from './driver.ts';
-import { type Identity, awaken } from './identity.ts';
+import { awaken, type Identity } from './identity.ts';
 import { end, launch } from './launch.ts';
 import { Link } from './link/link.ts';
 
@@ -129,7 +129,12 @@ export class Machine extends EventEmitter<{ gone: [] }> {
     this.#link = undefined;
   }
 
-  saveDevice(plan: { driver: Driver; probe: DriverFound; spec: MachineSpec; box: BoxOptions }): Promise<void> {
+  saveDevice(plan: {
+    driver: Driver;
+    probe: DriverFound;
+    spec: MachineSpec;
+    box: BoxOptions;
+  }): Promise<void> {
     const inside = pathsOf(plan.driver.plan(plan.spec, plan.probe), plan.box);
     return this.#control.saveDevice(inside(plan.spec.freezeTo!));
   }

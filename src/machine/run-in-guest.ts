@@ -1,8 +1,8 @@
 // Runs one short command in the guest for the host's own purposes and collects its output, which is hostile:
 // bounded, and never printed unsanitised. Interactive sessions go from the client to the agent directly.
 
+import { EnvelopeReader, encodeEnvelope } from '../protocol/connect.ts';
 import { WarrenError } from '../protocol/error.ts';
-import { encodeEnvelope, EnvelopeReader } from '../protocol/connect.ts';
 import type { Link } from './link/link.ts';
 
 export interface GuestRun {
@@ -22,7 +22,12 @@ export interface GuestResult {
 
 const OUTPUT_MAX_BYTES = 8 * 1024 * 1024;
 
-export async function runInGuest(link: Link, command: string, args: string[], options: GuestRun = {}): Promise<GuestResult> {
+export async function runInGuest(
+  link: Link,
+  command: string,
+  args: string[],
+  options: GuestRun = {},
+): Promise<GuestResult> {
   const { body } = await link.send('/process.Process/Start', {
     method: 'POST',
     timeoutMs: options.timeoutMs ?? 30_000,
@@ -46,7 +51,11 @@ export async function runInGuest(link: Link, command: string, args: string[], op
     for (const message of reader.push(chunk)) {
       const event = (message.value as { event?: ProcessEvent }).event;
       if (message.end) {
-        if (message.error) throw new WarrenError({ code: `agent.${message.error.code.replaceAll('_', '-')}`, message: message.error.message });
+        if (message.error)
+          throw new WarrenError({
+            code: `agent.${message.error.code.replaceAll('_', '-')}`,
+            message: message.error.message,
+          });
         continue;
       }
       for (const name of ['stdout', 'stderr'] as const) {
@@ -54,13 +63,21 @@ export async function runInGuest(link: Link, command: string, args: string[], op
         if (typeof data !== 'string') continue;
         const decoded = Buffer.from(data, 'base64');
         bytes += decoded.length;
-        if (bytes > OUTPUT_MAX_BYTES) throw new WarrenError({ code: 'machine.agent-garbage', message: `${command} printed more than ${OUTPUT_MAX_BYTES} bytes` });
+        if (bytes > OUTPUT_MAX_BYTES)
+          throw new WarrenError({
+            code: 'machine.agent-garbage',
+            message: `${command} printed more than ${OUTPUT_MAX_BYTES} bytes`,
+          });
         output[name].push(decoded);
       }
       if (event?.end) exitCode = Number(event.end.exitCode ?? 0);
     }
   }
-  if (exitCode === undefined) throw new WarrenError({ code: 'machine.channel-closed', message: `${command} ended without an exit code` });
+  if (exitCode === undefined)
+    throw new WarrenError({
+      code: 'machine.channel-closed',
+      message: `${command} ended without an exit code`,
+    });
   return { exitCode, stdout: Buffer.concat(output.stdout), stderr: Buffer.concat(output.stderr) };
 }
 

@@ -68,7 +68,10 @@ export async function openTemplate(folder: string): Promise<Template> {
 }
 
 /** Every whole template of `folder`; damaged ones are passed to `onDamaged`. */
-export async function listTemplates(folder: string, onDamaged: (id: string, error: WarrenError) => void = () => {}): Promise<Template[]> {
+export async function listTemplates(
+  folder: string,
+  onDamaged: (id: string, error: WarrenError) => void = () => {},
+): Promise<Template[]> {
   const found: Template[] = [];
   for (const name of (await readdir(folder).catch(() => [])).sort()) {
     if (name.startsWith('.')) continue;
@@ -83,7 +86,11 @@ export async function listTemplates(folder: string, onDamaged: (id: string, erro
 
 function damaged(id: string, why: string, cause?: unknown): WarrenError {
   return new WarrenError(
-    { code: 'machine.template-damaged', message: `template ${id} is damaged: ${why}`, remedy: `warren template rm ${id}` },
+    {
+      code: 'machine.template-damaged',
+      message: `template ${id} is damaged: ${why}`,
+      remedy: `warren template rm ${id}`,
+    },
     { cause },
   );
 }

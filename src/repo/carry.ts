@@ -6,7 +6,7 @@ import { lstat, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { WarrenError } from '../protocol/error.ts';
-import { printableLine } from './printable.ts';
+import { sanitizeLine } from '../protocol/sanitize.ts';
 
 export interface CarriedFile {
   /** Relative to the repository's root, `/` between parts. */
@@ -55,7 +55,7 @@ async function findOne(root: string, path: string): Promise<CarriedFile> {
     const found = await lstat(join(root, part)).catch(() => null);
     if (!found) throw refused('repo.carry-missing', path, 'there is no such file');
     if (found.isSymbolicLink())
-      throw refused('repo.carry-outside', path, `"${printableLine(part)}" is a symlink`);
+      throw refused('repo.carry-outside', path, `"${sanitizeLine(part)}" is a symlink`);
     if (depth === parts.length) {
       if (!found.isFile()) throw refused('repo.carry-not-a-file', path, 'it is not a plain file');
       return { path, bytes: found.size, executable: (found.mode & 0o100) !== 0 };
@@ -67,7 +67,7 @@ async function findOne(root: string, path: string): Promise<CarriedFile> {
 function refused(code: `repo.${string}`, path: string, why: string): WarrenError {
   return new WarrenError({
     code,
-    message: `cannot carry "${printableLine(path)}": ${why}`,
+    message: `cannot carry "${sanitizeLine(path)}": ${why}`,
     remedy: 'correct "carry" in warren.json: it lists files, relative to the root of the repository',
     details: { path },
   });

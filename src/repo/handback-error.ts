@@ -2,8 +2,8 @@
 // interrupted. Reasons come from git about bytes of a guest, so they are made printable.
 
 import { WarrenError } from '../protocol/error.ts';
+import { sanitize } from '../protocol/sanitize.ts';
 import { stderrOf } from './git.ts';
-import { printable } from './printable.ts';
 
 export function tooLarge(what: string, found: number, limit: number, unit: string): WarrenError {
   return new WarrenError({
@@ -18,7 +18,7 @@ export function rejected(reason: string, cause?: unknown): WarrenError {
   return new WarrenError(
     {
       code: 'repo.handback-rejected',
-      message: `cannot receive the hand-back: ${printable(reason, 1000)}`,
+      message: `cannot receive the hand-back: ${sanitize(reason, 1000)}`,
       remedy: 'look at the commits in the sandbox: git fsck --strict, git log --stat',
     },
     { cause },
@@ -29,7 +29,7 @@ export function interrupted(reason: string, cause?: unknown): WarrenError {
   return new WarrenError(
     {
       code: 'repo.handback-interrupted',
-      message: `cannot receive the hand-back: ${printable(reason, 1000)}`,
+      message: `cannot receive the hand-back: ${sanitize(reason, 1000)}`,
       remedy: 'nothing was changed; try again',
     },
     { cause },

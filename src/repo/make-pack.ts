@@ -3,9 +3,9 @@
 
 import { join } from 'node:path';
 import { WarrenError } from '../protocol/error.ts';
+import { sanitize } from '../protocol/sanitize.ts';
 import { git, gitLineOrNull, isCommandFailure, packThreads, stderrOf } from './git.ts';
 import type { Repository } from './open.ts';
-import { printable } from './printable.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export interface MadePack {
@@ -48,7 +48,7 @@ export async function makePack(
 }
 
 async function explain(repository: Repository, error: WarrenError): Promise<WarrenError> {
-  const shown = printable(repository.root);
+  const shown = sanitize(repository.root);
   const promised = await gitLineOrNull(repository.root, [
     'config',
     '--get-regexp',
@@ -60,7 +60,7 @@ async function explain(repository: Repository, error: WarrenError): Promise<Warr
       {
         code: 'repo.partial-clone',
         message: `cannot pack repository "${shown}": it is a partial clone, and objects of its history are not here`,
-        remedy: `fetch them once: git fetch --refetch --no-filter ${printable(remote)}`,
+        remedy: `fetch them once: git fetch --refetch --no-filter ${sanitize(remote)}`,
       },
       { cause: error },
     );
@@ -68,7 +68,7 @@ async function explain(repository: Repository, error: WarrenError): Promise<Warr
   return new WarrenError(
     {
       code: 'repo.pack-failed',
-      message: `cannot pack repository "${shown}": ${printable(stderrOf(error))}`,
+      message: `cannot pack repository "${shown}": ${sanitize(stderrOf(error))}`,
       remedy: 'see whether the repository is whole: git fsck',
     },
     { cause: error },

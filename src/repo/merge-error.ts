@@ -1,9 +1,9 @@
 // Why git would not merge, in words with a remedy. Git's own check decides; nothing has changed when it refuses.
 
 import { WarrenError } from '../protocol/error.ts';
+import { sanitize, sanitizeLine } from '../protocol/sanitize.ts';
 import { isCommandFailure, stderrOf } from './git.ts';
 import type { Repository } from './open.ts';
-import { printable, printableLine } from './printable.ts';
 
 export function explainMerge(error: unknown, repository: Repository): unknown {
   if (!isCommandFailure(error)) return error;
@@ -13,7 +13,7 @@ export function explainMerge(error: unknown, repository: Repository): unknown {
       reason,
     )
   ) {
-    const files = [...reason.matchAll(/^\t(.+)$/gm)].map((match) => printableLine(match[1]!));
+    const files = [...reason.matchAll(/^\t(.+)$/gm)].map((match) => sanitizeLine(match[1]!));
     const untracked = /untracked working tree files/i.test(reason);
     const what = untracked ? 'untracked files' : 'uncommitted changes';
     return new WarrenError(
@@ -43,20 +43,20 @@ export function explainMerge(error: unknown, repository: Repository): unknown {
     return new WarrenError(
       {
         code: 'repo.locked',
-        message: `cannot merge: another git command is at work in "${printable(repository.root)}"`,
+        message: `cannot merge: another git command is at work in "${sanitize(repository.root)}"`,
         remedy: 'wait for it; if none is running, remove the lock file that git names: git status',
       },
       { cause: error },
     );
   }
   return new WarrenError(
-    { code: 'repo.merge-failed', message: `cannot merge: ${printable(reason)}` },
+    { code: 'repo.merge-failed', message: `cannot merge: ${sanitize(reason)}` },
     { cause: error },
   );
 }
 
 export function historyRewritten(sandbox: string | null, cause?: unknown): WarrenError {
-  const whose = sandbox ? `of sandbox "${printableLine(sandbox)}" ` : '';
+  const whose = sandbox ? `of sandbox "${sanitizeLine(sandbox)}" ` : '';
   return new WarrenError(
     {
       code: 'repo.history-rewritten',
@@ -79,7 +79,7 @@ export function stagedChanges(): WarrenError {
 export function unborn(repository: Repository): WarrenError {
   return new WarrenError({
     code: 'repo.merge-failed',
-    message: `cannot merge: "${printable(repository.root)}" has no commit at HEAD`,
+    message: `cannot merge: "${sanitize(repository.root)}" has no commit at HEAD`,
   });
 }
 

@@ -4,9 +4,9 @@
 import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { WarrenError } from '../protocol/error.ts';
+import { sanitize } from '../protocol/sanitize.ts';
 import { git, gitLine, gitLineOrNull, isCommandFailure, stderrOf } from './git.ts';
 import { requireGit } from './git-version.ts';
-import { printable } from './printable.ts';
 import { safeBasename } from './ref-name.ts';
 
 export interface Repository {
@@ -42,7 +42,7 @@ export async function openRepository(path: string): Promise<Repository> {
   if (objectFormat !== 'sha1' && objectFormat !== 'sha256') {
     throw new WarrenError({
       code: 'repo.object-format',
-      message: `cannot use repository "${printable(root)}": its object format "${printable(objectFormat)}" is unknown`,
+      message: `cannot use repository "${sanitize(root)}": its object format "${sanitize(objectFormat)}" is unknown`,
     });
   }
   const branch = ref?.startsWith('refs/heads/') ? ref.slice('refs/heads/'.length) : null;
@@ -59,7 +59,7 @@ async function topLevel(from: string): Promise<string> {
 }
 
 async function explain(from: string, reason: string, cause: unknown): Promise<WarrenError> {
-  const shown = printable(from);
+  const shown = sanitize(from);
   if (/dubious ownership|safe\.directory/.test(reason)) {
     return new WarrenError(
       {
@@ -84,7 +84,7 @@ async function explain(from: string, reason: string, cause: unknown): Promise<Wa
   if (/must be run in a work tree/.test(reason)) return notARepository(from, 'it is inside a .git folder');
   if (/not a git repository/i.test(reason)) return notARepository(from, 'git finds no repository here');
   return new WarrenError(
-    { code: 'repo.unreadable', message: `cannot open repository "${shown}": ${printable(reason)}` },
+    { code: 'repo.unreadable', message: `cannot open repository "${shown}": ${sanitize(reason)}` },
     { cause },
   );
 }
@@ -92,7 +92,7 @@ async function explain(from: string, reason: string, cause: unknown): Promise<Wa
 function notARepository(path: string, why: string): WarrenError {
   return new WarrenError({
     code: 'repo.not-a-repository',
-    message: `cannot open repository "${printable(path)}": ${why}`,
+    message: `cannot open repository "${sanitize(path)}": ${why}`,
     remedy: 'run: git init (or warren run --no-repo for a sandbox without a repository)',
   });
 }

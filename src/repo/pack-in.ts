@@ -6,13 +6,13 @@ import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { WarrenError } from '../protocol/error.ts';
+import { sanitizeLine } from '../protocol/sanitize.ts';
 import { carryPath, findCarried } from './carry.ts';
 import { cloneTar } from './clone-tar.ts';
 import { gitLineOrNull } from './git.ts';
 import { type MadePack, makePack } from './make-pack.ts';
 import type { CloneManifest, Identity, RepositoryManifest } from './manifest.ts';
 import type { Repository } from './open.ts';
-import { printableLine } from './printable.ts';
 import { readShallow } from './shallow.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { findSubmodules, type Submodule } from './submodules.ts';
@@ -127,7 +127,7 @@ async function packOne(
   const { folder, carry, signal, onProgress } = options;
   const common = { carry, ...(signal && { signal }) };
   await mkdir(folder, { recursive: true });
-  const where = path ? ` of submodule ${printableLine(path)}` : '';
+  const where = path ? ` of submodule ${sanitizeLine(path)}` : '';
   onProgress?.({ step: `reading uncommitted changes${where}` });
   const [snapshot, others] = await Promise.all([
     takeSnapshot(repository, { ...common, folder }),

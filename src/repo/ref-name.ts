@@ -3,7 +3,7 @@
 
 import { WarrenError } from '../protocol/error.ts';
 import { limits } from '../protocol/limits.ts';
-import { printableLine } from './printable.ts';
+import { sanitizeLine } from '../protocol/sanitize.ts';
 
 const BRANCH_MAX_CHARS = 200;
 const sandboxName = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
@@ -48,7 +48,7 @@ export function safeBasename(name: string): string {
 function refused(what: string, name: string, remedy: string): WarrenError {
   return new WarrenError({
     code: 'repo.bad-ref-name',
-    message: `cannot receive into ${what} "${printableLine(name, 80)}": the name is not allowed`,
+    message: `cannot receive into ${what} "${sanitizeLine(name, 80)}": the name is not allowed`,
     remedy,
   });
 }

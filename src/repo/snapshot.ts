@@ -5,6 +5,7 @@
 import { copyFile, mkdir, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WarrenError } from '../protocol/error.ts';
+import { sanitize } from '../protocol/sanitize.ts';
 import {
   formatIndexInfo,
   GITLINK,
@@ -16,7 +17,6 @@ import {
 import { isEnvFile } from './env-file.ts';
 import { type GitOptions, git, gitLine, isCommandFailure, stderrOf } from './git.ts';
 import type { Repository } from './open.ts';
-import { printable } from './printable.ts';
 
 export interface Snapshot {
   /** A tree; null: same as head. */
@@ -179,7 +179,7 @@ async function addChanges(repository: Repository, on: GitOptions): Promise<void>
     throw new WarrenError(
       {
         code: 'repo.changes-unreadable',
-        message: `cannot read the uncommitted changes of "${printable(repository.root)}": ${printable(stderrOf(error))}`,
+        message: `cannot read the uncommitted changes of "${sanitize(repository.root)}": ${sanitize(stderrOf(error))}`,
         remedy: 'make `git add --update --dry-run` work in the repository, or commit your changes first',
       },
       { cause: error },

@@ -1,9 +1,9 @@
 // The message of a squash commit: what the user wrote, or the sandbox's name and the subjects of its commits.
 // Subjects are a guest's words; they are made printable, because terminals will show them for years.
 
+import { sanitizeLine } from '../protocol/sanitize.ts';
 import { git } from './git.ts';
 import type { Repository } from './open.ts';
-import { printableLine } from './printable.ts';
 
 const SUBJECTS = 100;
 
@@ -27,7 +27,7 @@ export async function squashMessage(
 
 /** `subjects` newest first; beyond 100 they are left out. */
 export function squashText(sandbox: string, subjects: readonly string[]): string {
-  const rows = subjects.slice(0, SUBJECTS).map((subject) => `- ${printableLine(subject)}`);
+  const rows = subjects.slice(0, SUBJECTS).map((subject) => `- ${sanitizeLine(subject)}`);
   const more = subjects.length > SUBJECTS ? ['- …'] : [];
   const list = [...rows.reverse()];
   return `${[`warren: ${sandbox}`, ...(list.length > 0 ? ['', ...more, ...list] : [])].join('\n')}\n`;

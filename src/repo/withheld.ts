@@ -2,10 +2,10 @@
 // everything; an ignored folder (`node_modules/`) counts as one.
 
 import type { Withheld } from '../protocol/api.ts';
+import { sanitizeLine } from '../protocol/sanitize.ts';
 import { shown, splitNul } from './entries.ts';
 import { isEnvFile } from './env-file.ts';
 import { type GitOptions, git } from './git.ts';
-import { printableLine } from './printable.ts';
 
 export type { Withheld };
 
@@ -77,7 +77,7 @@ export function report(parts: readonly { path: string; left: LeftBehind }[]): Wi
 }
 
 function notice(paths: readonly string[], what: string): string[] {
-  const rows = paths.slice(0, LISTED_PATHS).map((path) => `"${printableLine(path)}" ${what}`);
+  const rows = paths.slice(0, LISTED_PATHS).map((path) => `"${sanitizeLine(path)}" ${what}`);
   return paths.length > LISTED_PATHS ? [...rows, `and ${paths.length - LISTED_PATHS} more such files`] : rows;
 }
 

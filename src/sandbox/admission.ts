@@ -10,13 +10,20 @@ import type { Size } from './templates.ts';
 const RESERVE_MIB = 1024;
 
 export function admit(conductor: Conductor, size: Size): void {
-  const running = conductor.list().filter(({ record }) => ['creating', 'running', 'paused'].includes(record.state));
+  const running = conductor
+    .list()
+    .filter(({ record }) => ['creating', 'running', 'paused'].includes(record.state));
   const usedMib = running.reduce((sum, { record }) => sum + record.memoryMib, 0);
   refuseOverCommit(size.memoryMib, usedMib, running.length, Math.floor(totalmem() / 1024 ** 2));
 }
 
 /** Pure. Throws `sandbox.no-memory` with the figures. */
-export function refuseOverCommit(wantedMib: number, usedMib: number, running: number, totalMib: number): void {
+export function refuseOverCommit(
+  wantedMib: number,
+  usedMib: number,
+  running: number,
+  totalMib: number,
+): void {
   const limitMib = totalMib - RESERVE_MIB;
   if (wantedMib > limitMib) {
     throw new WarrenError({

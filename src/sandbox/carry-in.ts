@@ -23,10 +23,24 @@ export async function prepareCarry(
   const { transfer } = conductor.files(sandbox);
   await mkdir(transfer, { recursive: true, mode: 0o700 });
   const { branch, guestPath } = sandbox.record.repository!;
-  return await packIn(repository, { branch, guestPath, user: GUEST_USER, carry, transferFolder: transfer, signal, onProgress });
+  return await packIn(repository, {
+    branch,
+    guestPath,
+    user: GUEST_USER,
+    carry,
+    transferFolder: transfer,
+    signal,
+    onProgress,
+  });
 }
 
-export async function carryIn(conductor: Conductor, sandbox: Sandbox, plan: CarryPlan, onProgress: OnProgress, signal: AbortSignal): Promise<void> {
+export async function carryIn(
+  conductor: Conductor,
+  sandbox: Sandbox,
+  plan: CarryPlan,
+  onProgress: OnProgress,
+  signal: AbortSignal,
+): Promise<void> {
   onProgress({ step: 'carrying the repository in', total: plan.bytes });
   const machine = sandbox.machine!;
   const link = await machine.link();

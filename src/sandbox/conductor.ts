@@ -68,7 +68,12 @@ export class Conductor {
   }
 
   /** Changes the record, on disk first. */
-  async update(sandbox: Sandbox, change: Partial<SandboxRecord>, event?: string, facts?: Record<string, unknown>): Promise<void> {
+  async update(
+    sandbox: Sandbox,
+    change: Partial<SandboxRecord>,
+    event?: string,
+    facts?: Record<string, unknown>,
+  ): Promise<void> {
     const record = { ...sandbox.record, ...change };
     await writeRecord(this.rooms.layout, record);
     sandbox.record = record;
@@ -86,7 +91,11 @@ export class Conductor {
       if (sandbox.machine !== machine) return;
       sandbox.machine = null;
       if (sandbox.record.state !== 'running' && sandbox.record.state !== 'paused') return;
-      void this.update(sandbox, { state: 'crashed', machine: null, note: 'its VMM ended by itself or was killed' }, 'crashed').catch(() => {});
+      void this.update(
+        sandbox,
+        { state: 'crashed', machine: null, note: 'its VMM ended by itself or was killed' },
+        'crashed',
+      ).catch(() => {});
     });
   }
 

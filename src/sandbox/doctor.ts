@@ -16,21 +16,46 @@ export async function doctor(conductor: Conductor): Promise<DoctorCheck[]> {
   const checks: DoctorCheck[] = [];
   const found = await rooms.found().catch((error: unknown) => WarrenError.from(error));
   if (found instanceof WarrenError) {
-    checks.push({ name: 'vmm', state: 'missing', says: found.message, ...(found.remedy && { remedy: found.remedy }) });
+    checks.push({
+      name: 'vmm',
+      state: 'missing',
+      says: found.message,
+      ...(found.remedy && { remedy: found.remedy }),
+    });
   } else {
-    checks.push({ name: 'vmm', state: 'ok', says: `${rooms.driver.name} ${found.version} (${found.binary})` });
+    checks.push({
+      name: 'vmm',
+      state: 'ok',
+      says: `${rooms.driver.name} ${found.version} (${found.binary})`,
+    });
     checks.push({
       name: 'template memory',
       state: found.readonlyMemory ? 'ok' : 'weaker',
-      says: found.readonlyMemory ? 'opened read-only by every machine' : 'opened for writing (mapped privately): this QEMU cannot open it read-only',
+      says: found.readonlyMemory
+        ? 'opened read-only by every machine'
+        : 'opened for writing (mapped privately): this QEMU cannot open it read-only',
       ...(!found.readonlyMemory && { remedy: 'install QEMU 8.1 or newer' }),
     });
     const kernel = await rooms.kernel(() => {}).catch((error: unknown) => WarrenError.from(error));
-    if (kernel instanceof WarrenError) checks.push({ name: 'kernel', state: 'missing', says: kernel.message, ...(kernel.remedy && { remedy: kernel.remedy }) });
+    if (kernel instanceof WarrenError)
+      checks.push({
+        name: 'kernel',
+        state: 'missing',
+        says: kernel.message,
+        ...(kernel.remedy && { remedy: kernel.remedy }),
+      });
     else {
-      checks.push({ name: 'kernel', state: 'ok', says: `Debian ${kernel.version}, verified by Debian's signatures` });
+      checks.push({
+        name: 'kernel',
+        state: 'ok',
+        says: `Debian ${kernel.version}, verified by Debian's signatures`,
+      });
       const accelerator = await rooms.accelerator(kernel);
-      checks.push({ name: 'accelerator', state: accelerator.kind === 'kvm' ? 'ok' : 'weaker', says: describeAccelerator(accelerator) });
+      checks.push({
+        name: 'accelerator',
+        state: accelerator.kind === 'kvm' ? 'ok' : 'weaker',
+        says: describeAccelerator(accelerator),
+      });
     }
   }
   const confinement = await rooms.confinement();
@@ -62,5 +87,10 @@ async function disk(folder: string): Promise<DoctorCheck> {
   const { bavail, bsize } = await statfs(folder);
   const freeGib = (bavail * bsize) / 1024 ** 3;
   const low = freeGib < LOW_DISK_GIB;
-  return { name: 'disk', state: low ? 'weaker' : 'ok', says: `${freeGib.toFixed(1)} GiB free in ${folder}`, ...(low && { remedy: 'warren prune' }) };
+  return {
+    name: 'disk',
+    state: low ? 'weaker' : 'ok',
+    says: `${freeGib.toFixed(1)} GiB free in ${folder}`,
+    ...(low && { remedy: 'warren prune' }),
+  };
 }

@@ -32,7 +32,12 @@ export interface GuestRepository {
 
 const GIT_TIMEOUT_MS = 5 * 60_000;
 
-export async function guestStatus(link: Link, repository: GuestRepository, base: string | null, limit = 1000): Promise<GuestStatus> {
+export async function guestStatus(
+  link: Link,
+  repository: GuestRepository,
+  base: string | null,
+  limit = 1000,
+): Promise<GuestStatus> {
   const answer = await link.json<unknown>('/warren/git/status', {
     method: 'POST',
     timeoutMs: GIT_TIMEOUT_MS,
@@ -48,5 +53,9 @@ export async function guestStatus(link: Link, repository: GuestRepository, base:
 }
 
 export async function guestCommit(link: Link, repository: GuestRepository, message: string): Promise<void> {
-  await link.json('/warren/git/commit', { method: 'POST', timeoutMs: GIT_TIMEOUT_MS, body: { ...repository, message } });
+  await link.json('/warren/git/commit', {
+    method: 'POST',
+    timeoutMs: GIT_TIMEOUT_MS,
+    body: { ...repository, message },
+  });
 }

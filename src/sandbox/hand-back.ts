@@ -2,10 +2,10 @@
 // quarantine; only then does the user's repository learn a ref.
 
 import { join } from 'node:path';
+import { runInGuest } from '../machine/run-in-guest.ts';
 import type { DiffResult, FetchResult, MergeRequest, MergeResult } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { limits } from '../protocol/limits.ts';
-import { runInGuest } from '../machine/run-in-guest.ts';
 import { merge, openRepository, receive } from '../repo/index.ts';
 import type { Conductor, Sandbox } from './conductor.ts';
 import { guestCommit, guestStatus } from './guest-git.ts';
@@ -16,18 +16,38 @@ const DIFF_LINES_MAX_BYTES = 4 * 1024 * 1024;
 function repositoryOf(sandbox: Sandbox) {
   const { repository, name, user } = sandbox.record;
   if (!repository) {
-    throw new WarrenError({ code: 'sandbox.no-repository', message: `sandbox "${name}" has no repository: it was made with --no-repo`, remedy: `copy files out with: warren cp ${name}:PATH .` });
+    throw new WarrenError({
+      code: 'sandbox.no-repository',
+      message: `sandbox "${name}" has no repository: it was made with --no-repo`,
+      remedy: `copy files out with: warren cp ${name}:PATH .`,
+    });
   }
   return { ...repository, guest: { path: repository.guestPath, user } };
 }
 
 /** What `merge` would bring, and what it would leave behind. `stat`: a summary instead of the patch. */
-export async function diff(conductor: Conductor, sandbox: Sandbox, options: { stat: boolean }): Promise<DiffResult> {
+export async function diff(
+  conductor: Conductor,
+  sandbox: Sandbox,
+  options: { stat: boolean },
+): Promise<DiffResult> {
   const { guest, base } = repositoryOf(sandbox);
   const link = await conductor.link(sandbox);
   const status = await guestStatus(link, guest, base);
-  const args = ['diff', '--no-color', '--no-ext-diff', '--no-textconv', ...(options.stat ? ['--stat'] : []), ...(base ? [base] : []), '--'];
-  const { stdout } = await runInGuest(link, 'git', args, { user: guest.user, cwd: guest.path, timeoutMs: 120_000 });
+  const args = [
+    'diff',
+    '--no-color',
+    '--no-ext-diff',
+    '--no-textconv',
+    ...(options.stat ? ['--stat'] : []),
+    ...(base ? [base] : []),
+    '--',
+  ];
+  const { stdout } = await runInGuest(link, 'git', args, {
+    user: guest.user,
+    cwd: guest.path,
+    timeoutMs: 120_000,
+  });
   return {
     branch: status.branch,
     head: status.head,
@@ -40,22 +60,49 @@ export async function diff(conductor: Conductor, sandbox: Sandbox, options: { st
   };
 }
 
-export async function fetchBack(conductor: Conductor, sandbox: Sandbox, onProgress: OnProgress, signal: AbortSignal): Promise<FetchResult> {
+export async function fetchBack(
+  conductor: Conductor,
+  sandbox: Sandbox,
+  onProgress: OnProgress,
+  signal: AbortSignal,
+): Promise<FetchResult> {
   const { guest, base, root, branch, submodules } = repositoryOf(sandbox);
   const link = await conductor.link(sandbox);
   onProgress({ step: 'asking the guest' });
   const status = await guestStatus(link, guest, base);
   if (status.head === null) {
-    throw new WarrenError({ code: 'sandbox.no-commits', message: `sandbox "${sandbox.record.name}" has no commits to fetch`, remedy: `commit in it first, or: warren merge ${sandbox.record.name} --commit -m MESSAGE` });
+    throw new WarrenError({
+      code: 'sandbox.no-commits',
+      message: `sandbox "${sandbox.record.name}" has no commits to fetch`,
+      remedy: `commit in it first, or: warren merge ${sandbox.record.name} --commit -m MESSAGE`,
+    });
   }
   const received: FetchResult['submodules'] = [];
   for (const submodule of submodules) {
     const path = `${guest.path}/${submodule.path}`;
-    const back = await receiveOne(conductor, sandbox, { root: join(root, submodule.path), path, ref: 'HEAD', base: submodule.base }, onProgress, signal);
-    if (back.tip !== submodule.base) received.push({ path: submodule.path, ref: back.ref, tip: back.tip, commits: back.commits });
+    const back = await receiveOne(
+      conductor,
+      sandbox,
+      { root: join(root, submodule.path), path, ref: 'HEAD', base: submodule.base },
+      onProgress,
+      signal,
+    );
+    if (back.tip !== submodule.base)
+      received.push({ path: submodule.path, ref: back.ref, tip: back.tip, commits: back.commits });
   }
-  const back = await receiveOne(conductor, sandbox, { root, path: guest.path, ref: branch, base }, onProgress, signal);
-  await conductor.update(sandbox, { handback: { ref: back.ref, tip: back.tip, at: new Date().toISOString() } }, 'fetched', { ref: back.ref, tip: back.tip, commits: back.commits });
+  const back = await receiveOne(
+    conductor,
+    sandbox,
+    { root, path: guest.path, ref: branch, base },
+    onProgress,
+    signal,
+  );
+  await conductor.update(
+    sandbox,
+    { handback: { ref: back.ref, tip: back.tip, at: new Date().toISOString() } },
+    'fetched',
+    { ref: back.ref, tip: back.tip, commits: back.commits },
+  );
   return {
     ref: back.ref,
     tip: back.tip,
@@ -109,7 +156,13 @@ async function receiveOne(
   });
 }
 
-export async function mergeBack(conductor: Conductor, sandbox: Sandbox, request: MergeRequest, onProgress: OnProgress, signal: AbortSignal): Promise<MergeResult> {
+export async function mergeBack(
+  conductor: Conductor,
+  sandbox: Sandbox,
+  request: MergeRequest,
+  onProgress: OnProgress,
+  signal: AbortSignal,
+): Promise<MergeResult> {
   const { guest, root } = repositoryOf(sandbox);
   const { name } = sandbox.record;
   if (request.commit) {
@@ -134,5 +187,8 @@ export async function mergeBack(conductor: Conductor, sandbox: Sandbox, request:
     signal,
   });
   await conductor.journal(sandbox, 'merged', { kind: result.kind, tip: fetch.tip, into });
-  return { fetch, merge: { kind: result.kind, commit: result.commit ?? null, conflicts: result.conflicts ?? [], into } };
+  return {
+    fetch,
+    merge: { kind: result.kind, commit: result.commit ?? null, conflicts: result.conflicts ?? [], into },
+  };
 }

@@ -5,7 +5,11 @@ import { appendFile, readFile } from 'node:fs/promises';
 import type { JournalRecord } from '../protocol/api.ts';
 import { limits } from '../protocol/limits.ts';
 
-export async function appendJournal(file: string, event: string, facts: Record<string, unknown> = {}): Promise<void> {
+export async function appendJournal(
+  file: string,
+  event: string,
+  facts: Record<string, unknown> = {},
+): Promise<void> {
   const record: JournalRecord = { time: new Date().toISOString(), event, ...facts };
   let line = JSON.stringify(record);
   if (Buffer.byteLength(line) > limits.journalRecordBytes) {

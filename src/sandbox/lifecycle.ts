@@ -8,12 +8,54 @@ export type Verb = 'stop' | 'start' | 'pause' | 'resume' | 'remove' | 'use';
 type Outcome = SandboxState | 'already' | 'refused';
 
 const TABLE: Record<Verb, Record<SandboxState, Outcome>> = {
-  stop: { creating: 'refused', running: 'stopped', paused: 'stopped', stopped: 'already', crashed: 'stopped', removing: 'refused' },
-  start: { creating: 'refused', running: 'already', paused: 'running', stopped: 'running', crashed: 'running', removing: 'refused' },
-  pause: { creating: 'refused', running: 'paused', paused: 'already', stopped: 'refused', crashed: 'refused', removing: 'refused' },
-  resume: { creating: 'refused', running: 'already', paused: 'running', stopped: 'refused', crashed: 'refused', removing: 'refused' },
-  remove: { creating: 'removing', running: 'removing', paused: 'removing', stopped: 'removing', crashed: 'removing', removing: 'removing' },
-  use: { creating: 'refused', running: 'already', paused: 'refused', stopped: 'refused', crashed: 'refused', removing: 'refused' },
+  stop: {
+    creating: 'refused',
+    running: 'stopped',
+    paused: 'stopped',
+    stopped: 'already',
+    crashed: 'stopped',
+    removing: 'refused',
+  },
+  start: {
+    creating: 'refused',
+    running: 'already',
+    paused: 'running',
+    stopped: 'running',
+    crashed: 'running',
+    removing: 'refused',
+  },
+  pause: {
+    creating: 'refused',
+    running: 'paused',
+    paused: 'already',
+    stopped: 'refused',
+    crashed: 'refused',
+    removing: 'refused',
+  },
+  resume: {
+    creating: 'refused',
+    running: 'already',
+    paused: 'running',
+    stopped: 'refused',
+    crashed: 'refused',
+    removing: 'refused',
+  },
+  remove: {
+    creating: 'removing',
+    running: 'removing',
+    paused: 'removing',
+    stopped: 'removing',
+    crashed: 'removing',
+    removing: 'removing',
+  },
+  use: {
+    creating: 'refused',
+    running: 'already',
+    paused: 'refused',
+    stopped: 'refused',
+    crashed: 'refused',
+    removing: 'refused',
+  },
 };
 
 /** The state after `verb`, or `already`. Throws `sandbox.wrong-state` with the command that helps. */

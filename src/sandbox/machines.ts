@@ -1,6 +1,6 @@
 // Starts the machine of a sandbox: restored from its template's memory, or booted from its own disk.
 
-import { copyFile, mkdir, rm, truncate, writeFile, chmod } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { machineRuntimeFolder, machineSockets } from '../host/layout.ts';
 import type { Accelerator } from '../machine/accelerator.ts';
 import type { MachineSpec } from '../machine/driver.ts';
@@ -36,7 +36,10 @@ export async function startMachine(
     layers: template.record.layers,
     disk: { kind: 'overlay', file: files.disk, base: template.files.disk },
     diskGib: record.diskGib,
-    memory: how === 'restore' ? { file: template.files.memory, shared: false } : { file: await freshMemory(files.memory, record.memoryMib), shared: true },
+    memory:
+      how === 'restore'
+        ? { file: template.files.memory, shared: false }
+        : { file: await freshMemory(files.memory, record.memoryMib), shared: true },
     ...(how === 'restore' && { restore: { device: template.files.device } }),
     sockets: machineSockets(runtime),
   };

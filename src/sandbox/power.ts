@@ -20,10 +20,18 @@ export async function stop(conductor: Conductor, sandbox: Sandbox): Promise<bool
     const left = await whatIsLeft(conductor, sandbox).catch(() => null);
     sandbox.machine = null;
     // An agent that does not end its machine in order is not waited for: the disk is journalled.
-    const inOrder = await machine.powerOff().then(() => true, () => false);
+    const inOrder = await machine.powerOff().then(
+      () => true,
+      () => false,
+    );
     await machine.kill();
-    await conductor.update(sandbox, { state: 'stopped', machine: null, left, note: null }, 'stopped', { inOrder });
-  } else await conductor.update(sandbox, { state: 'stopped', machine: null, note: null }, 'stopped', { inOrder: false });
+    await conductor.update(sandbox, { state: 'stopped', machine: null, left, note: null }, 'stopped', {
+      inOrder,
+    });
+  } else
+    await conductor.update(sandbox, { state: 'stopped', machine: null, note: null }, 'stopped', {
+      inOrder: false,
+    });
   await rm(conductor.files(sandbox).machine.memory, { force: true });
   await rm(machineRuntimeFolder(conductor.rooms.layout, sandbox.record.id), { recursive: true, force: true });
   return true;
@@ -36,14 +44,22 @@ export async function start(conductor: Conductor, sandbox: Sandbox): Promise<boo
   admit(conductor, { cpus, memoryMib, diskGib });
   const template = await conductor.templates.get(sandbox.record.template).catch((cause: unknown) => {
     throw new WarrenError(
-      { code: 'sandbox.base-missing', message: `cannot start sandbox "${name}": ${(cause as Error).message}, and its disk lies over that template`, remedy: `its own part of the disk is kept in ${conductor.files(sandbox).machine.folder}` },
+      {
+        code: 'sandbox.base-missing',
+        message: `cannot start sandbox "${name}": ${(cause as Error).message}, and its disk lies over that template`,
+        remedy: `its own part of the disk is kept in ${conductor.files(sandbox).machine.folder}`,
+      },
       { cause },
     );
   });
   const kernel = await conductor.rooms.kernel(() => {});
   const accelerator = await conductor.rooms.accelerator(kernel);
   await startMachine(conductor, sandbox, template, accelerator, 'boot');
-  await conductor.update(sandbox, { state: 'running', accelerator: accelerator.kind, note: null, left: null }, 'started');
+  await conductor.update(
+    sandbox,
+    { state: 'running', accelerator: accelerator.kind, note: null, left: null },
+    'started',
+  );
   return true;
 }
 
@@ -56,7 +72,12 @@ export async function pause(conductor: Conductor, sandbox: Sandbox): Promise<boo
 
 export async function resume(conductor: Conductor, sandbox: Sandbox): Promise<boolean> {
   if (next('resume', sandbox.record.state, sandbox.record.name) === 'already') return false;
-  if (!sandbox.machine) throw new WarrenError({ code: 'sandbox.wrong-state', message: `cannot resume sandbox "${sandbox.record.name}": its machine is gone`, remedy: `warren start ${sandbox.record.name}` });
+  if (!sandbox.machine)
+    throw new WarrenError({
+      code: 'sandbox.wrong-state',
+      message: `cannot resume sandbox "${sandbox.record.name}": its machine is gone`,
+      remedy: `warren start ${sandbox.record.name}`,
+    });
   await sandbox.machine.resume();
   await conductor.update(sandbox, { state: 'running' }, 'resumed');
   return true;
@@ -65,6 +86,16 @@ export async function resume(conductor: Conductor, sandbox: Sandbox): Promise<bo
 async function whatIsLeft(conductor: Conductor, sandbox: Sandbox) {
   const { repository, user } = sandbox.record;
   if (!repository) return { head: null, commits: 0, changes: 0, at: new Date().toISOString() };
-  const status = await guestStatus(await conductor.link(sandbox), { path: repository.guestPath, user }, sandbox.record.handback?.tip ?? repository.base, 1);
-  return { head: status.head, commits: status.ahead, changes: status.changesTotal, at: new Date().toISOString() };
+  const status = await guestStatus(
+    await conductor.link(sandbox),
+    { path: repository.guestPath, user },
+    sandbox.record.handback?.tip ?? repository.base,
+    1,
+  );
+  return {
+    head: status.head,
+    commits: status.ahead,
+    changes: status.changesTotal,
+    at: new Date().toISOString(),
+  };
 }

@@ -12,7 +12,9 @@ export async function prune(conductor: Conductor, options: { all: boolean }): Pr
   const templates = await conductor.templates.list((id) => used.get(id) ?? []);
   const newest = options.all ? new Set<string>() : newestOfEachSize(templates);
   const result: PruneResult = { templates: [], images: [], kernels: [], freedMib: 0 };
-  const kept = templates.filter(({ id, usedBy, damaged }) => usedBy.length > 0 || (newest.has(id) && damaged === null));
+  const kept = templates.filter(
+    ({ id, usedBy, damaged }) => usedBy.length > 0 || (newest.has(id) && damaged === null),
+  );
   for (const template of templates) {
     if (kept.includes(template)) continue;
     await conductor.templates.remove(template.id);
@@ -44,7 +46,9 @@ export function usedTemplates(conductor: Conductor): Map<string, string[]> {
   return used;
 }
 
-function newestOfEachSize(templates: { id: string; createdAt: string; cpus: number; memoryMib: number; diskGib: number }[]): Set<string> {
+function newestOfEachSize(
+  templates: { id: string; createdAt: string; cpus: number; memoryMib: number; diskGib: number }[],
+): Set<string> {
   const newest = new Map<string, { id: string; createdAt: string }>();
   for (const template of templates) {
     const size = `${template.cpus} ${template.memoryMib} ${template.diskGib}`;

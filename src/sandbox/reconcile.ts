@@ -2,19 +2,22 @@
 // older daemon was in the middle of when it died.
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { sandboxesFolder } from '../host/layout.ts';
 import { sweepTemporary } from '../host/atomic-file.ts';
+import { sandboxesFolder } from '../host/layout.ts';
 import { identify, isAlive, signalProcess } from '../host/processes.ts';
 import { Machine } from '../machine/machine.ts';
 import type { WarrenError } from '../protocol/error.ts';
 import type { Conductor } from './conductor.ts';
-import { type SandboxRecord, readRecords } from './record.ts';
+import { readRecords, type SandboxRecord } from './record.ts';
 import { erase } from './remove.ts';
 
 /** Answers what could not be read; those sandboxes stay on disk, untouched. */
 export async function reconcile(conductor: Conductor): Promise<WarrenError[]> {
   const { layout, storeFolders } = conductor.rooms;
-  for (const folder of [sandboxesFolder(layout), ...[storeFolders.templates, storeFolders.images, storeFolders.kernels]]) {
+  for (const folder of [
+    sandboxesFolder(layout),
+    ...[storeFolders.templates, storeFolders.images, storeFolders.kernels],
+  ]) {
     await sweepTemporary(folder);
   }
   const { records, corrupt } = await readRecords(layout);
@@ -33,11 +36,16 @@ async function take(conductor: Conductor, record: SandboxRecord): Promise<void> 
     conductor.add(record, null);
     return;
   }
-  const machine = record.machine && (await Machine.adopt(conductor.rooms.driver, record.machine).catch(() => null));
+  const machine =
+    record.machine && (await Machine.adopt(conductor.rooms.driver, record.machine).catch(() => null));
   const sandbox = conductor.add(record, machine);
   if (machine) return;
   endStrays(record);
-  await conductor.update(sandbox, { state: 'crashed', machine: null, note: 'its VMM was gone when the daemon looked for it' }, 'crashed');
+  await conductor.update(
+    sandbox,
+    { state: 'crashed', machine: null, note: 'its VMM was gone when the daemon looked for it' },
+    'crashed',
+  );
 }
 
 /** Ends a VMM that the record does not know, or knows and cannot be controlled: started by a daemon that died. */

@@ -80,7 +80,9 @@ export async function readRecord(file: string): Promise<SandboxRecord> {
 }
 
 /** All sandboxes on disk; what cannot be read is answered beside them, not thrown. */
-export async function readRecords(layout: Layout): Promise<{ records: SandboxRecord[]; corrupt: WarrenError[] }> {
+export async function readRecords(
+  layout: Layout,
+): Promise<{ records: SandboxRecord[]; corrupt: WarrenError[] }> {
   const records: SandboxRecord[] = [];
   const corrupt: WarrenError[] = [];
   for (const name of await readdir(sandboxesFolder(layout)).catch(() => [])) {
@@ -95,14 +97,29 @@ export async function readRecords(layout: Layout): Promise<{ records: SandboxRec
 }
 
 export function viewOf(record: SandboxRecord): SandboxView {
-  const { id, name, state, createdAt, image, template, cpus, memoryMib, diskGib, user, workdir, handback } = record;
+  const { id, name, state, createdAt, image, template, cpus, memoryMib, diskGib, user, workdir, handback } =
+    record;
   const repository = record.repository && {
     root: record.repository.root,
     guestPath: record.repository.guestPath,
     branch: record.repository.branch,
     base: record.repository.base,
   };
-  return { id, name, state, createdAt, repository, image, template, cpus, memoryMib, diskGib, user, workdir, handback };
+  return {
+    id,
+    name,
+    state,
+    createdAt,
+    repository,
+    image,
+    template,
+    cpus,
+    memoryMib,
+    diskGib,
+    user,
+    workdir,
+    handback,
+  };
 }
 
 function corrupt(file: string, why: string, cause?: unknown): WarrenError {

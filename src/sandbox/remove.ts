@@ -7,7 +7,11 @@ import { WarrenError } from '../protocol/error.ts';
 import type { Conductor, Sandbox } from './conductor.ts';
 import { guestStatus } from './guest-git.ts';
 
-export async function remove(conductor: Conductor, sandbox: Sandbox, options: { force: boolean }): Promise<void> {
+export async function remove(
+  conductor: Conductor,
+  sandbox: Sandbox,
+  options: { force: boolean },
+): Promise<void> {
   if (!options.force) await refuseLoss(conductor, sandbox);
   await conductor.update(sandbox, { state: 'removing' }, 'removing', { force: options.force });
   const { machine } = sandbox;
@@ -65,9 +69,22 @@ async function whatWouldBeLost(conductor: Conductor, sandbox: Sandbox): Promise<
   if (state !== 'running') return null;
   try {
     const link = await conductor.link(sandbox);
-    const status = await guestStatus(link, { path: repository!.guestPath, user }, handback?.tip ?? repository!.base, NAMED_AT_MOST);
-    const names = [...status.commits.map(({ subject }) => JSON.stringify(subject.slice(0, 60))), ...status.changes.map(({ path }) => path.slice(0, 200))];
-    return { head: status.head, commits: status.ahead, changes: status.changesTotal, names: names.slice(0, NAMED_AT_MOST) };
+    const status = await guestStatus(
+      link,
+      { path: repository!.guestPath, user },
+      handback?.tip ?? repository!.base,
+      NAMED_AT_MOST,
+    );
+    const names = [
+      ...status.commits.map(({ subject }) => JSON.stringify(subject.slice(0, 60))),
+      ...status.changes.map(({ path }) => path.slice(0, 200)),
+    ];
+    return {
+      head: status.head,
+      commits: status.ahead,
+      changes: status.changesTotal,
+      names: names.slice(0, NAMED_AT_MOST),
+    };
   } catch {
     return null;
   }

@@ -49,7 +49,11 @@ export class Rooms {
     this.#found ??= this.driver.probe().then((probe) => {
       if (probe.kind === 'found') return probe;
       this.#found = undefined;
-      throw new WarrenError({ code: 'machine.no-vmm', message: `cannot start machines: ${probe.reason}`, remedy: probe.remedy });
+      throw new WarrenError({
+        code: 'machine.no-vmm',
+        message: `cannot start machines: ${probe.reason}`,
+        remedy: probe.remedy,
+      });
     });
     return this.#found;
   }
@@ -68,7 +72,12 @@ export class Rooms {
   async kernel(onProgress: OnProgress, signal?: AbortSignal): Promise<Kernel> {
     const { mtimeMs } = await stat(this.agent);
     if (this.#kernel?.agentMtimeMs !== mtimeMs) {
-      const kernel = ensureKernel({ store: this.store, agent: this.agent, onProgress, ...(signal && { signal }) });
+      const kernel = ensureKernel({
+        store: this.store,
+        agent: this.agent,
+        onProgress,
+        ...(signal && { signal }),
+      });
       this.#kernel = { agentMtimeMs: mtimeMs, kernel };
       kernel.catch(() => {
         this.#kernel = undefined;
@@ -88,7 +97,12 @@ export class Rooms {
     const spec = defaultEnvironment();
     const known = this.#images.get(spec.digest);
     if (known) return await known;
-    const image = ensureImage({ store: this.store, environment: spec, onProgress, ...(signal && { signal }) });
+    const image = ensureImage({
+      store: this.store,
+      environment: spec,
+      onProgress,
+      ...(signal && { signal }),
+    });
     this.#images.set(spec.digest, image);
     image.catch(() => this.#images.delete(spec.digest));
     return await image;

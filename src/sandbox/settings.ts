@@ -3,7 +3,7 @@
 // the limits and name files of the repository itself to carry, nothing else.
 
 import { readFile } from 'node:fs/promises';
-import { availableParallelism } from "node:os";
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { type ParseError, parse, printParseErrorCode } from 'jsonc-parser';
 import * as v from 'valibot';
@@ -36,14 +36,21 @@ const fileSchema = v.strictObject({
 
 type FileSettings = v.InferOutput<typeof fileSchema>;
 
-export async function settingsFor(repository: { root: string } | null, request: UpRequest): Promise<Settings> {
+export async function settingsFor(
+  repository: { root: string } | null,
+  request: UpRequest,
+): Promise<Settings> {
   const user = await readSettings(join(layoutFrom().config, 'config.json'));
   const project = repository ? await readSettings(join(repository.root, 'warren.json')) : {};
   return decide(request, project, user);
 }
 
 /** Pure. Throws `usage.size` for what no machine can have. */
-export function decide(request: Pick<UpRequest, 'environment' | 'cpus' | 'memoryMib' | 'diskGib'>, project: FileSettings, user: FileSettings): Settings {
+export function decide(
+  request: Pick<UpRequest, 'environment' | 'cpus' | 'memoryMib' | 'diskGib'>,
+  project: FileSettings,
+  user: FileSettings,
+): Settings {
   const settings: Settings = {
     environment: request.environment,
     cpus: request.cpus ?? project.cpus ?? user.cpus ?? DEFAULTS.cpus,
@@ -72,7 +79,10 @@ async function readSettings(file: string): Promise<FileSettings> {
     text = await readFile(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
-    throw new WarrenError({ code: 'usage.settings', message: `cannot read ${file}: ${(error as Error).message}` });
+    throw new WarrenError({
+      code: 'usage.settings',
+      message: `cannot read ${file}: ${(error as Error).message}`,
+    });
   }
   return parseSettings(text, file);
 }
@@ -84,16 +94,29 @@ export function parseSettings(text: string, file: string): FileSettings {
   const [first] = errors;
   if (first) {
     const line = text.slice(0, first.offset).split('\n').length;
-    throw new WarrenError({ code: 'usage.settings', message: `cannot read ${file}:${line}: ${printParseErrorCode(first.error)}` });
+    throw new WarrenError({
+      code: 'usage.settings',
+      message: `cannot read ${file}:${line}: ${printParseErrorCode(first.error)}`,
+    });
   }
   const parsed = v.safeParse(fileSchema, value);
   if (parsed.success) return parsed.output;
   const issue = parsed.issues[0];
-  throw new WarrenError({ code: 'usage.settings', message: `cannot use ${file}: ${v.getDotPath(issue) ?? 'it'}: ${issue.message}` });
+  throw new WarrenError({
+    code: 'usage.settings',
+    message: `cannot use ${file}: ${v.getDotPath(issue) ?? 'it'}: ${issue.message}`,
+  });
 }
 
 /** The size of a template that is built by itself. */
-export async function sizeFor(request: Pick<UpRequest, 'environment' | 'cpus' | 'memoryMib' | 'diskGib'>): Promise<{ cpus: number; memoryMib: number; diskGib: number }> {
-  const { cpus, memoryMib, diskGib } = await settingsFor(null, { ...request, name: null, path: null, fresh: false });
+export async function sizeFor(
+  request: Pick<UpRequest, 'environment' | 'cpus' | 'memoryMib' | 'diskGib'>,
+): Promise<{ cpus: number; memoryMib: number; diskGib: number }> {
+  const { cpus, memoryMib, diskGib } = await settingsFor(null, {
+    ...request,
+    name: null,
+    path: null,
+    fresh: false,
+  });
   return { cpus, memoryMib, diskGib };
 }

@@ -42,6 +42,8 @@ export function describeConfinement(confinement: Confinement): string[] {
       : `NO namespaces of its own: ${confinement.why ?? 'bwrap does not work here'}`,
     'no capabilities, seccomp filter (-sandbox on)',
     confinement.ordinaryUser ? 'runs as an ordinary user' : 'RUNS AS ROOT: setpriv does not work here',
-    confinement.limits ? 'limits on core files, open files and file size' : 'NO resource limits: prlimit does not work here',
+    confinement.limits
+      ? 'limits on core files, open files and file size'
+      : 'NO resource limits: prlimit does not work here',
   ];
 }

@@ -5,7 +5,14 @@ import { join } from 'node:path';
 import { templateFiles } from '../host/layout.ts';
 import type { Accelerator } from '../machine/accelerator.ts';
 import { buildTemplate } from '../machine/build-template.ts';
-import { listTemplates, openTemplate, type Template, type TemplateKey, TEMPLATE_RECIPE, templateDigest } from '../machine/template.ts';
+import {
+  listTemplates,
+  openTemplate,
+  TEMPLATE_RECIPE,
+  type Template,
+  type TemplateKey,
+  templateDigest,
+} from '../machine/template.ts';
 import type { TemplateView } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
 import type { OnProgress, Rooms } from './rooms.ts';
@@ -32,10 +39,18 @@ export class Templates {
   }
 
   /** The template for an environment and a size, built when there is none. Whoever cancels last cancels the build. */
-  async ensure(environment: string | null, size: Size, onProgress: OnProgress, signal?: AbortSignal): Promise<{ template: Template; accelerator: Accelerator; imageId: string; imageUser: string }> {
+  async ensure(
+    environment: string | null,
+    size: Size,
+    onProgress: OnProgress,
+    signal?: AbortSignal,
+  ): Promise<{ template: Template; accelerator: Accelerator; imageId: string; imageUser: string }> {
     const rooms = this.#rooms;
     const found = await rooms.found();
-    const [kernel, image] = [await rooms.kernel(onProgress, signal), await rooms.image(environment, onProgress, signal)];
+    const [kernel, image] = [
+      await rooms.kernel(onProgress, signal),
+      await rooms.image(environment, onProgress, signal),
+    ];
     const accelerator = await rooms.accelerator(kernel);
     const key: TemplateKey = {
       imageId: image.id,
@@ -46,7 +61,9 @@ export class Templates {
       recipe: TEMPLATE_RECIPE,
     };
     const digest = templateDigest(key);
-    const template = (await this.#find(digest)) ?? (await this.#build(digest, { key, kernel, image, accelerator }, onProgress, signal));
+    const template =
+      (await this.#find(digest)) ??
+      (await this.#build(digest, { key, kernel, image, accelerator }, onProgress, signal));
     return { template, accelerator, imageId: image.id, imageUser: image.config.user };
   }
 
@@ -61,16 +78,35 @@ export class Templates {
   async list(usedBy: (id: string) => string[]): Promise<TemplateView[]> {
     const damaged: TemplateView[] = [];
     const templates = await listTemplates(this.#rooms.storeFolders.templates, (id, error) => {
-      damaged.push({ id, createdAt: '', cpus: 0, memoryMib: 0, diskGib: 0, kernel: '', image: '', sizeMib: 0, buildMs: 0, bootMs: 0, usedBy: usedBy(id), damaged: error.message });
+      damaged.push({
+        id,
+        createdAt: '',
+        cpus: 0,
+        memoryMib: 0,
+        diskGib: 0,
+        kernel: '',
+        image: '',
+        sizeMib: 0,
+        buildMs: 0,
+        bootMs: 0,
+        usedBy: usedBy(id),
+        damaged: error.message,
+      });
     });
-    const views = await Promise.all(templates.map(async (template) => await viewOf(template, usedBy(template.id))));
+    const views = await Promise.all(
+      templates.map(async (template) => await viewOf(template, usedBy(template.id))),
+    );
     return [...views, ...damaged];
   }
 
   async remove(id: string): Promise<void> {
     const folder = join(this.#rooms.storeFolders.templates, id);
     if (!/^[0-9a-f]{16}\.[0-9a-f]{8}$/.test(id) || !(await stat(folder).catch(() => undefined))) {
-      throw new WarrenError({ code: 'template.not-found', message: `there is no template "${id}"`, remedy: 'warren template ls' });
+      throw new WarrenError({
+        code: 'template.not-found',
+        message: `there is no template "${id}"`,
+        remedy: 'warren template ls',
+      });
     }
     this.#open.delete(id);
     await rm(folder, { recursive: true, force: true });
@@ -94,7 +130,12 @@ export class Templates {
 
   #build(
     digest: string,
-    inputs: { key: TemplateKey; kernel: { vmlinuz: string; initramfs: string }; image: { layers: string[] }; accelerator: Accelerator },
+    inputs: {
+      key: TemplateKey;
+      kernel: { vmlinuz: string; initramfs: string };
+      image: { layers: string[] };
+      accelerator: Accelerator;
+    },
     onProgress: OnProgress,
     signal?: AbortSignal,
   ): Promise<Template> {
@@ -116,7 +157,12 @@ export class Templates {
 
   #startBuild(
     digest: string,
-    inputs: { key: TemplateKey; kernel: { vmlinuz: string; initramfs: string }; image: { layers: string[] }; accelerator: Accelerator },
+    inputs: {
+      key: TemplateKey;
+      kernel: { vmlinuz: string; initramfs: string };
+      image: { layers: string[] };
+      accelerator: Accelerator;
+    },
   ): Building {
     const abort = new AbortController();
     const waiters = new Set<OnProgress>();
@@ -153,6 +199,18 @@ async function viewOf(template: Template, usedBy: string[]): Promise<TemplateVie
     if (found?.isFile()) bytes += found.blocks * 512;
   }
   const { cpus, memoryMib, diskGib } = key;
-  return { id: template.id, createdAt, cpus, memoryMib, diskGib, kernel: kernel.vmlinuz, image: key.imageId, sizeMib: Math.round(bytes / 1024 ** 2), buildMs, bootMs, usedBy, damaged: null };
+  return {
+    id: template.id,
+    createdAt,
+    cpus,
+    memoryMib,
+    diskGib,
+    kernel: kernel.vmlinuz,
+    image: key.imageId,
+    sizeMib: Math.round(bytes / 1024 ** 2),
+    buildMs,
+    bootMs,
+    usedBy,
+    damaged: null,
+  };
 }
-

@@ -2,7 +2,7 @@
 // `running`, whatever fails or is cancelled takes everything that was made with it.
 
 import { mkdir, rm } from 'node:fs/promises';
-import { sandboxFiles, sandboxesFolder } from '../host/layout.ts';
+import { sandboxesFolder, sandboxFiles } from '../host/layout.ts';
 import { newMachineId } from '../machine/identity.ts';
 import type { UpRequest, UpResult } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
@@ -19,46 +19,79 @@ import { settingsFor } from './settings.ts';
 
 const GUEST_FOLDER = '/workspaces';
 
-export async function up(conductor: Conductor, request: UpRequest, onProgress: OnProgress, signal: AbortSignal): Promise<UpResult> {
+export async function up(
+  conductor: Conductor,
+  request: UpRequest,
+  onProgress: OnProgress,
+  signal: AbortSignal,
+): Promise<UpResult> {
   const timings: Record<string, number> = {};
   const repository = request.path === null ? null : await openRepository(request.path);
   const existing = findExisting(conductor, request, repository);
-  if (existing) return { sandbox: viewOf(existing.record), created: false, withheld: null, notices: [], timings };
+  if (existing)
+    return { sandbox: viewOf(existing.record), created: false, withheld: null, notices: [], timings };
 
   const settings = await settingsFor(repository, request);
   const size = { cpus: settings.cpus, memoryMib: settings.memoryMib, diskGib: settings.diskGib };
   admit(conductor, size);
   const name = request.name === null ? chooseName(conductor, repository) : parseName(request.name);
   const sandbox = await timed(timings, 'prepareMs', () => create(conductor, { name, repository, size }));
-  const carrying = repository ? prepareCarry(conductor, sandbox, repository, settings.carry, onProgress, signal) : null;
+  const carrying = repository
+    ? prepareCarry(conductor, sandbox, repository, settings.carry, onProgress, signal)
+    : null;
   carrying?.catch(() => {});
   try {
     const { template, accelerator, imageId, imageUser } = await timed(timings, 'templateMs', () =>
       conductor.templates.ensure(settings.environment, size, onProgress, signal),
     );
     signal.throwIfAborted();
-    await conductor.update(sandbox, { template: template.id, image: imageId, accelerator: accelerator.kind, user: imageUser, workdir: sandbox.record.repository?.guestPath ?? `/home/${imageUser}` });
-    await timed(timings, 'restoreMs', () => startMachine(conductor, sandbox, template, accelerator, 'restore'));
+    await conductor.update(sandbox, {
+      template: template.id,
+      image: imageId,
+      accelerator: accelerator.kind,
+      user: imageUser,
+      workdir: sandbox.record.repository?.guestPath ?? `/home/${imageUser}`,
+    });
+    await timed(timings, 'restoreMs', () =>
+      startMachine(conductor, sandbox, template, accelerator, 'restore'),
+    );
     signal.throwIfAborted();
     const plan = await carrying;
     if (plan) await timed(timings, 'repoMs', () => carryIn(conductor, sandbox, plan, onProgress, signal));
     signal.throwIfAborted();
-    await conductor.update(sandbox, { state: 'running' }, 'up', { timings, image: imageId, template: template.id });
-    return { sandbox: viewOf(sandbox.record), created: true, withheld: plan?.withheld ?? null, notices: await noticesOf(conductor), timings };
+    await conductor.update(sandbox, { state: 'running' }, 'up', {
+      timings,
+      image: imageId,
+      template: template.id,
+    });
+    return {
+      sandbox: viewOf(sandbox.record),
+      created: true,
+      withheld: plan?.withheld ?? null,
+      notices: await noticesOf(conductor),
+      timings,
+    };
   } catch (error) {
     await carrying?.then((plan) => plan.dispose()).catch(() => {});
     await discard(conductor, sandbox);
-    if (signal.aborted) throw new WarrenError({ code: 'usage.cancelled', message: 'cancelled' }, { cause: error });
+    if (signal.aborted)
+      throw new WarrenError({ code: 'usage.cancelled', message: 'cancelled' }, { cause: error });
     throw error;
   }
 }
 
 /** A sandbox that already answers to the request; a taken name that does not fit is an error. */
-function findExisting(conductor: Conductor, request: UpRequest, repository: Repository | null): Sandbox | undefined {
+function findExisting(
+  conductor: Conductor,
+  request: UpRequest,
+  repository: Repository | null,
+): Sandbox | undefined {
   const wanted = request.name === null ? undefined : parseName(request.name);
   const root = repository?.root ?? null;
   if (wanted === undefined) {
-    return request.fresh || root === null ? undefined : conductor.list().find(({ record }) => record.repository?.root === root);
+    return request.fresh || root === null
+      ? undefined
+      : conductor.list().find(({ record }) => record.repository?.root === root);
   }
   const taken = conductor.find(wanted);
   if (!taken) return undefined;
@@ -70,7 +103,14 @@ function findExisting(conductor: Conductor, request: UpRequest, repository: Repo
   });
 }
 
-async function create(conductor: Conductor, what: { name: string; repository: Repository | null; size: { cpus: number; memoryMib: number; diskGib: number } }): Promise<Sandbox> {
+async function create(
+  conductor: Conductor,
+  what: {
+    name: string;
+    repository: Repository | null;
+    size: { cpus: number; memoryMib: number; diskGib: number };
+  },
+): Promise<Sandbox> {
   const { name, repository, size } = what;
   const id = conductor.newId();
   const files = sandboxFiles(conductor.rooms.layout, id);
@@ -118,7 +158,11 @@ async function discard(conductor: Conductor, sandbox: Sandbox): Promise<void> {
 
 async function noticesOf(conductor: Conductor): Promise<string[]> {
   const confinement = await conductor.rooms.confinement();
-  return confinement.namespaces ? [] : [`the VMM runs without namespaces of its own: ${confinement.why ?? 'bwrap does not work here'} (warren doctor)`];
+  return confinement.namespaces
+    ? []
+    : [
+        `the VMM runs without namespaces of its own: ${confinement.why ?? 'bwrap does not work here'} (warren doctor)`,
+      ];
 }
 
 async function timed<T>(timings: Record<string, number>, name: string, work: () => Promise<T>): Promise<T> {

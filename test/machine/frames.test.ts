@@ -35,7 +35,11 @@ describe('the frames of an attach', () => {
   it('finds its ACK behind any older bytes, however they are cut', () => {
     for (let round = 0; round < 200; round++) {
       const epoch = randomBytes(16);
-      const older = Buffer.concat([randomBytes(Math.floor(Math.random() * 5000)), ack(randomBytes(16)), Buffer.from('WRN-ACK\n')]);
+      const older = Buffer.concat([
+        randomBytes(Math.floor(Math.random() * 5000)),
+        ack(randomBytes(16)),
+        Buffer.from('WRN-ACK\n'),
+      ]);
       const bytes = Buffer.concat([older, ack(epoch, 3), Buffer.from('rest')]);
       const scanner = new AckScanner(epoch);
       let at = 0;
@@ -58,7 +62,8 @@ describe('the frames of an attach', () => {
   it('gives up on a guest that floods', () => {
     const scanner = new AckScanner(randomBytes(16));
     let last = scanner.push(Buffer.alloc(64 * 1024, 1));
-    for (let sent = 1; sent < 20 && last.kind === 'more'; sent++) last = scanner.push(Buffer.alloc(64 * 1024, 1));
+    for (let sent = 1; sent < 20 && last.kind === 'more'; sent++)
+      last = scanner.push(Buffer.alloc(64 * 1024, 1));
     assert.equal(last.kind, 'too-much');
   });
 });

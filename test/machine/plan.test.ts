@@ -5,7 +5,12 @@ import type { DriverFound, MachineSpec } from '../../src/machine/driver.ts';
 import { judgeVersion } from '../../src/machine/drivers/qemu/driver.ts';
 import { planQemu } from '../../src/machine/drivers/qemu/plan.ts';
 
-const found: DriverFound = { kind: 'found', binary: 'qemu-system-x86_64', version: '10.0.2', readonlyMemory: true };
+const found: DriverFound = {
+  kind: 'found',
+  binary: 'qemu-system-x86_64',
+  version: '10.0.2',
+  readonlyMemory: true,
+};
 const spec: MachineSpec = {
   id: 'abc123',
   cpus: 2,
@@ -37,18 +42,30 @@ describe('the plan of a machine under QEMU', () => {
   });
 
   it('turns on the seccomp filter in full', () => {
-    assert.deepEqual(optionsOf(args, '-sandbox'), ['on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny']);
+    assert.deepEqual(optionsOf(args, '-sandbox'), [
+      'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny',
+    ]);
   });
 
   it('opens the memory of a template read-only and maps it privately', () => {
     const memory = JSON.parse(optionsOf(args, '-object')[0]!);
-    assert.deepEqual(memory, { 'qom-type': 'memory-backend-file', id: 'memory', size: 512 * 1024 * 1024, 'mem-path': '/store/t/memory.img', share: false, readonly: true, rom: 'off' });
+    assert.deepEqual(memory, {
+      'qom-type': 'memory-backend-file',
+      id: 'memory',
+      size: 512 * 1024 * 1024,
+      'mem-path': '/store/t/memory.img',
+      share: false,
+      readonly: true,
+      rom: 'off',
+    });
     assert.equal(plan.writable.includes('/store/t/memory.img'), false);
   });
 
   it('names every disk with an explicit format and never lets a path be an option', () => {
-    for (const text of optionsOf(args, '-blockdev')) assert.ok(['raw', 'qcow2'].includes(JSON.parse(text).driver));
-    for (const text of optionsOf(args, '-chardev').filter((value) => value.startsWith('socket'))) assert.match(text, /path=\/run\/a,,b\//);
+    for (const text of optionsOf(args, '-blockdev'))
+      assert.ok(['raw', 'qcow2'].includes(JSON.parse(text).driver));
+    for (const text of optionsOf(args, '-chardev').filter((value) => value.startsWith('socket')))
+      assert.match(text, /path=\/run\/a,,b\//);
   });
 
   it('lets the VMM write its own disk and sockets only', () => {
@@ -68,7 +85,10 @@ describe('the box around a VMM', () => {
     const { file, args } = confine(plan, { confinement: whole });
     assert.equal(file, 'prlimit');
     const inner = args.slice(args.indexOf('qemu-system-x86_64'));
-    assert.equal(inner.some((arg) => arg.includes('/data/') || arg.includes('/store/')), false);
+    assert.equal(
+      inner.some((arg) => arg.includes('/data/') || arg.includes('/store/')),
+      false,
+    );
   });
 
   it('unshares everything and drops every capability for an ordinary user', () => {
@@ -82,7 +102,15 @@ describe('the box around a VMM', () => {
   it('becomes an ordinary user when Warren is root, and keeps no way back', () => {
     const { args } = confine(plan, { confinement: whole, uid: 61_200 });
     const setpriv = args.slice(args.indexOf('setpriv'), args.indexOf('qemu-system-x86_64'));
-    assert.deepEqual(setpriv, ['setpriv', '--reuid=61200', '--regid=61200', '--clear-groups', '--inh-caps=-all', '--bounding-set=-all', '--no-new-privs']);
+    assert.deepEqual(setpriv, [
+      'setpriv',
+      '--reuid=61200',
+      '--regid=61200',
+      '--clear-groups',
+      '--inh-caps=-all',
+      '--bounding-set=-all',
+      '--no-new-privs',
+    ]);
     assert.ok(args.includes('--unshare-net'));
   });
 

@@ -5,8 +5,23 @@ import { parseName, suggestName } from '../../src/protocol/names.ts';
 import { sanitize, sanitizeLine } from '../../src/protocol/sanitize.ts';
 
 describe('names of sandboxes', () => {
-  for (const name of ['a', 'demo', 'demo-2', '0', 'a'.repeat(40)]) it(`takes ${name}`, () => assert.equal(parseName(name), name));
-  for (const name of ['', 'a'.repeat(41), 'a/b', '..', '-a', 'a-', 'a\n', 'A', 'ä', 'a b', 'a\u0000', '.', 'a,b']) {
+  for (const name of ['a', 'demo', 'demo-2', '0', 'a'.repeat(40)])
+    it(`takes ${name}`, () => assert.equal(parseName(name), name));
+  for (const name of [
+    '',
+    'a'.repeat(41),
+    'a/b',
+    '..',
+    '-a',
+    'a-',
+    'a\n',
+    'A',
+    'ä',
+    'a b',
+    'a\u0000',
+    '.',
+    'a,b',
+  ]) {
     it(`refuses ${JSON.stringify(name)} and suggests one that it takes`, () => {
       assert.throws(() => parseName(name), { code: 'usage.name' });
       assert.equal(parseName(suggestName(name)), suggestName(name));
@@ -35,20 +50,25 @@ describe('Connect envelopes', () => {
     for (const step of [1, 3, 7, 4096]) {
       const reader = new EnvelopeReader();
       const out: unknown[] = [];
-      for (let at = 0; at < bytes.length; at += step) for (const { value } of reader.push(bytes.subarray(at, at + step))) out.push(value);
+      for (let at = 0; at < bytes.length; at += step)
+        for (const { value } of reader.push(bytes.subarray(at, at + step))) out.push(value);
       assert.deepEqual(out, values);
     }
   });
 
   it('refuse a length that no message has', () => {
     const reader = new EnvelopeReader();
-    assert.throws(() => [...reader.push(Buffer.from([0, 0xff, 0xff, 0xff, 0xff]))], { code: 'agent.invalid-envelope' });
+    assert.throws(() => [...reader.push(Buffer.from([0, 0xff, 0xff, 0xff, 0xff]))], {
+      code: 'agent.invalid-envelope',
+    });
   });
 
   it('refuse what is no object', () => {
     for (const json of ['1', '"x"', 'null', '{', '\u0000']) {
       const head = Buffer.from([0, 0, 0, 0, Buffer.byteLength(json)]);
-      assert.throws(() => [...new EnvelopeReader().push(Buffer.concat([head, Buffer.from(json)]))], { code: 'agent.invalid-envelope' });
+      assert.throws(() => [...new EnvelopeReader().push(Buffer.concat([head, Buffer.from(json)]))], {
+        code: 'agent.invalid-envelope',
+      });
     }
   });
 
@@ -59,7 +79,9 @@ describe('Connect envelopes', () => {
       return seed / 0x7fffffff;
     };
     for (let round = 0; round < 5000; round++) {
-      const bytes = Buffer.from(Array.from({ length: Math.floor(random() * 40) }, () => Math.floor(random() * 256)));
+      const bytes = Buffer.from(
+        Array.from({ length: Math.floor(random() * 40) }, () => Math.floor(random() * 256)),
+      );
       try {
         for (const _ of new EnvelopeReader().push(bytes));
       } catch (error) {

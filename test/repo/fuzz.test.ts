@@ -6,8 +6,8 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { WarrenError } from '../../src/protocol/error.ts';
+import { sanitize } from '../../src/protocol/sanitize.ts';
 import { parseHostCommands } from '../../src/repo/host-commands.ts';
-import { printable } from '../../src/repo/printable.ts';
 import { parseTree } from '../../src/repo/tree-reader.ts';
 import { commitAll, fingerprint, temporaryFolder, write } from './fixture.ts';
 import { handBack, makePair, packOf } from './hostile.ts';
@@ -54,7 +54,7 @@ test(`spoiled packs (seed ${seed})`, async () => {
       assert.fail(`spoiled pack ${n} was taken`);
     } catch (error) {
       assert.ok(error instanceof WarrenError && /^repo\.handback-/.test(error.code), `${n}: ${error}`);
-      assert.equal(error.message, printable(error.message));
+      assert.equal(error.message, sanitize(error.message));
     }
     assert.deepEqual(fingerprint(root), before, `spoiled pack ${n}`);
   }
@@ -73,9 +73,8 @@ test(`parsers take any bytes (seed ${seed})`, () => {
       assert.equal((error as WarrenError).code, 'repo.handback-rejected');
     }
     const text = bytes.toString('utf8');
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they must be gone
     assert.doesNotMatch(
-      printable(text),
+      sanitize(text),
       /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/u,
     );
     parseHostCommands(text, '/root');

@@ -2,12 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { sanitize, sanitizeLine } from '../../src/protocol/sanitize.ts';
 import { bareRepositoryCandidates, type Change } from '../../src/repo/changes.ts';
 import { isEnvFile } from '../../src/repo/env-file.ts';
 import { isNewEnough } from '../../src/repo/git-version.ts';
 import { parseHostCommands } from '../../src/repo/host-commands.ts';
 import { risks, unfetched } from '../../src/repo/index.ts';
-import { printable, printableLine } from '../../src/repo/printable.ts';
 import { handbackRef } from '../../src/repo/ref-name.ts';
 import { squashText } from '../../src/repo/squash-message.ts';
 import { escapes } from '../../src/repo/symlink.ts';
@@ -246,13 +246,13 @@ describe('names and text', () => {
   });
 
   test('text for people', () => {
-    assert.equal(printable('a\tb\nü 漢 👩‍👩'.replace('\u200d', '')), 'a\tb\nü 漢 👩👩');
+    assert.equal(sanitize('a\tb\nü 漢 👩‍👩'.replace('\u200d', '')), 'a\tb\nü 漢 👩👩');
     assert.equal(
-      printable('\u001b]52;c;x\u0007\u0000\u009b\u202e\u2066\u200b\ufeff\u{e0041}\r'),
+      sanitize('\u001b]52;c;x\u0007\u0000\u009b\u202e\u2066\u200b\ufeff\u{e0041}\r'),
       '\\x1b]52;c;x\\x07\\x00\\x9b\\u{202e}\\u{2066}\\u{200b}\\u{feff}\\u{e0041}\\x0d',
     );
-    assert.equal(printable('abcdef', 3), 'abc…');
-    assert.equal(printableLine('  two\r\n lines\u2028x '), 'two lines x');
+    assert.equal(sanitize('abcdef', 3), 'abc…');
+    assert.equal(sanitizeLine('  two\r\n lines\u2028x '), '  two\\x0d\\n lines\\u{2028}x ');
   });
 
   test('squash messages list the oldest first, and not without end', () => {

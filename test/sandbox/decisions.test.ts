@@ -12,14 +12,18 @@ describe('the lifecycle', () => {
   });
 
   it('names the command that helps', () => {
-    assert.throws(() => next('use', 'stopped', 'demo'), { code: 'sandbox.wrong-state', remedy: 'warren start demo' });
+    assert.throws(() => next('use', 'stopped', 'demo'), {
+      code: 'sandbox.wrong-state',
+      remedy: 'warren start demo',
+    });
     assert.throws(() => next('use', 'paused', 'demo'), { remedy: 'warren resume demo' });
     assert.throws(() => next('pause', 'crashed', 'demo'), { remedy: 'warren start demo' });
   });
 
   it('starts what crashed and removes from any state', () => {
     assert.equal(next('start', 'crashed', 'x'), 'running');
-    for (const state of ['creating', 'running', 'paused', 'stopped', 'crashed', 'removing'] as const) assert.equal(next('remove', state, 'x'), 'removing');
+    for (const state of ['creating', 'running', 'paused', 'stopped', 'crashed', 'removing'] as const)
+      assert.equal(next('remove', state, 'x'), 'removing');
   });
 });
 
@@ -29,8 +33,14 @@ describe('admission', () => {
   });
 
   it('refuses what does not fit, with the figures', () => {
-    assert.throws(() => refuseOverCommit(65_536, 0, 0, 24_000), { code: 'sandbox.no-memory', message: /65536 MiB.*24000 MiB/ });
-    assert.throws(() => refuseOverCommit(1024, 23_000, 20, 24_000), { code: 'sandbox.no-memory', message: /20 running/ });
+    assert.throws(() => refuseOverCommit(65_536, 0, 0, 24_000), {
+      code: 'sandbox.no-memory',
+      message: /65536 MiB.*24000 MiB/,
+    });
+    assert.throws(() => refuseOverCommit(1024, 23_000, 20, 24_000), {
+      code: 'sandbox.no-memory',
+      message: /20 running/,
+    });
   });
 });
 
@@ -45,7 +55,8 @@ describe('settings', () => {
   });
 
   it('refuse sizes that no machine can have', () => {
-    for (const memoryMib of [0, 1, 255, -5, 1.5, Number.NaN, 2 ** 40]) assert.throws(() => decide({ ...nothing, memoryMib }, {}, {}), { code: 'usage.size' });
+    for (const memoryMib of [0, 1, 255, -5, 1.5, Number.NaN, 2 ** 40])
+      assert.throws(() => decide({ ...nothing, memoryMib }, {}, {}), { code: 'usage.size' });
     assert.throws(() => decide({ ...nothing, cpus: 0 }, {}, {}), { code: 'usage.size' });
   });
 
@@ -54,8 +65,14 @@ describe('settings', () => {
   });
 
   it('name the file and the line of a mistake', () => {
-    assert.throws(() => parseSettings('{\n  "memory": ,\n}', 'warren.json'), { code: 'usage.settings', message: /warren\.json:2/ });
-    assert.throws(() => parseSettings('{ "memroy": 1 }', 'warren.json'), { code: 'usage.settings', message: /memroy/ });
+    assert.throws(() => parseSettings('{\n  "memory": ,\n}', 'warren.json'), {
+      code: 'usage.settings',
+      message: /warren\.json:2/,
+    });
+    assert.throws(() => parseSettings('{ "memroy": 1 }', 'warren.json'), {
+      code: 'usage.settings',
+      message: /memroy/,
+    });
     assert.throws(() => parseSettings('{ "carry": "x" }', 'warren.json'), { code: 'usage.settings' });
   });
 });

@@ -25,7 +25,12 @@ compdef _warren warren`;
 export async function completion(shell: string, _program: Command): Promise<void> {
   if (shell === 'bash') print(BASH);
   else if (shell === 'zsh') print(ZSH);
-  else throw new WarrenError({ code: 'usage.shell', message: `cannot complete for ${JSON.stringify(shell)}: bash and zsh are known`, remedy: 'source <(warren completion bash)' });
+  else
+    throw new WarrenError({
+      code: 'usage.shell',
+      message: `cannot complete for ${JSON.stringify(shell)}: bash and zsh are known`,
+      remedy: 'source <(warren completion bash)',
+    });
 }
 
 export async function complete(words: string[], program: Command): Promise<void> {
@@ -43,7 +48,8 @@ export async function complete(words: string[], program: Command): Promise<void>
 
 async function answersFor(command: Command, given: number, typed: string): Promise<string[]> {
   if (typed.startsWith('-')) return command.options.flatMap(({ long }) => (long ? [long] : []));
-  if (command.commands.length > 0) return command.commands.map((sub) => sub.name()).filter((name) => !name.startsWith('__'));
+  if (command.commands.length > 0)
+    return command.commands.map((sub) => sub.name()).filter((name) => !name.startsWith('__'));
   const argument = command.registeredArguments[Math.min(given, command.registeredArguments.length - 1)];
   if (argument && ['name', 'names'].includes(argument.name())) return await sandboxNames();
   if (argument?.name() === 'shell') return ['bash', 'zsh'];

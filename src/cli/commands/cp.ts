@@ -18,20 +18,34 @@ export async function cp(source: string, destination: string, flags: { user?: st
   const from = parseSide(source);
   const to = parseSide(destination);
   if ((from.sandbox === null) === (to.sandbox === null)) {
-    throw new WarrenError({ code: 'usage.cp', message: 'cannot copy: exactly one side must be in a sandbox', remedy: 'warren cp NAME:PATH DESTINATION, or: warren cp SOURCE NAME:PATH' });
+    throw new WarrenError({
+      code: 'usage.cp',
+      message: 'cannot copy: exactly one side must be in a sandbox',
+      remedy: 'warren cp NAME:PATH DESTINATION, or: warren cp SOURCE NAME:PATH',
+    });
   }
   await withClient(async (client) => {
     if (from.sandbox !== null) {
       const { user, workdir } = await client.show(from.sandbox);
       const path = posix.resolve(workdir, from.path);
       const target = await outTarget(to.path, path);
-      const report = await copyOut(client.transport, from.sandbox, { path, user: flags.user ?? user, target });
+      const report = await copyOut(client.transport, from.sandbox, {
+        path,
+        user: flags.user ?? user,
+        target,
+      });
       say(`copied ${plural(report.files, 'file')} (${report.bytes} bytes) to ${target}`);
-      for (const skipped of report.skipped.slice(0, 20)) say(`  left out: ${sanitizeLine(skipped.path)}: ${skipped.why}`);
+      for (const skipped of report.skipped.slice(0, 20))
+        say(`  left out: ${sanitizeLine(skipped.path)}: ${skipped.why}`);
       if (report.skipped.length > 20) say(`  … and ${report.skipped.length - 20} more`);
     } else {
       const { user, workdir } = await client.show(to.sandbox!);
-      const report = await copyIn(client.transport, to.sandbox!, { source: resolve(from.path), path: posix.resolve(workdir, to.path || '.'), intoFolder: to.path === '' || to.path.endsWith('/'), user: flags.user ?? user });
+      const report = await copyIn(client.transport, to.sandbox!, {
+        source: resolve(from.path),
+        path: posix.resolve(workdir, to.path || '.'),
+        intoFolder: to.path === '' || to.path.endsWith('/'),
+        user: flags.user ?? user,
+      });
       say(`copied ${plural(report.entries, 'entry', 'entries')} to ${to.sandbox}:${report.path}`);
     }
   });

@@ -19,7 +19,10 @@ export async function daemon(verb: 'start' | 'stop' | 'status', flags: { json?: 
     }
     const info = await client.info();
     if (flags.json) printJson({ running: true, ...info });
-    else print(`running: pid ${info.pid}, version ${info.version}, since ${info.startedAt}, ${info.rssMib} MiB, sandboxes: ${info.sandboxes}`);
+    else
+      print(
+        `running: pid ${info.pid}, version ${info.version}, since ${info.startedAt}, ${info.rssMib} MiB, sandboxes: ${info.sandboxes}`,
+      );
     return 0;
   } finally {
     client.close();

@@ -11,10 +11,12 @@ export async function diff(name: string, flags: { stat?: boolean; json?: boolean
     return;
   }
   say(`${plural(result.commitsTotal, 'commit')} since ${result.base?.slice(0, 12) ?? 'the beginning'}`);
-  for (const { id, subject } of result.commits.slice(0, 50)) say(`  ${id.slice(0, 12)} ${sanitizeLine(subject)}`);
+  for (const { id, subject } of result.commits.slice(0, 50))
+    say(`  ${id.slice(0, 12)} ${sanitizeLine(subject)}`);
   if (result.changesTotal > 0) {
     say(`${plural(result.changesTotal, 'uncommitted change')}`);
-    for (const { status, path } of result.changes.slice(0, 50)) say(`  ${sanitizeLine(status).padEnd(2)} ${sanitizeLine(path)}`);
+    for (const { status, path } of result.changes.slice(0, 50))
+      say(`  ${sanitizeLine(status).padEnd(2)} ${sanitizeLine(path)}`);
   }
   if (result.text) print(sanitize(result.text));
 }

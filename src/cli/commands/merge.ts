@@ -26,10 +26,21 @@ interface MergeFlags {
 
 export async function merge(name: string, flags: MergeFlags): Promise<number> {
   if (flags.message !== undefined && !flags.commit && !flags.squash) {
-    throw new WarrenError({ code: 'usage.message', message: 'cannot use -m alone: it is the message of --commit or of --squash', remedy: `warren merge ${name} --commit -m MESSAGE` });
+    throw new WarrenError({
+      code: 'usage.message',
+      message: 'cannot use -m alone: it is the message of --commit or of --squash',
+      remedy: `warren merge ${name} --commit -m MESSAGE`,
+    });
   }
-  const request = { squash: flags.squash === true, commit: flags.commit === true, message: flags.message ?? null, allowRewritten: flags.allowRewritten === true };
-  const result = await withClient((client) => withProgress((options) => client.merge(name, request, options)));
+  const request = {
+    squash: flags.squash === true,
+    commit: flags.commit === true,
+    message: flags.message ?? null,
+    allowRewritten: flags.allowRewritten === true,
+  };
+  const result = await withClient((client) =>
+    withProgress((options) => client.merge(name, request, options)),
+  );
   const { kind, commit, conflicts, into } = result.merge;
   if (flags.json) {
     printJson(result);
@@ -42,17 +53,25 @@ export async function merge(name: string, flags: MergeFlags): Promise<number> {
     say('  try: mend them, git add, git commit; or: git merge --abort');
     return 1;
   }
-  const how = { 'up-to-date': 'nothing to merge:', 'fast-forward': 'fast-forwarded', merged: 'merged into', squashed: 'squashed onto' }[kind];
+  const how = {
+    'up-to-date': 'nothing to merge:',
+    'fast-forward': 'fast-forwarded',
+    merged: 'merged into',
+    squashed: 'squashed onto',
+  }[kind];
   say(`${how} ${into}${commit ? ` (${commit.slice(0, 12)})` : ''}`);
   if (result.fetch.uncommittedTotal > 0) {
-    say(`left in the sandbox: ${plural(result.fetch.uncommittedTotal, 'uncommitted change')}; to bring them too: warren merge ${name} --commit -m MESSAGE`);
+    say(
+      `left in the sandbox: ${plural(result.fetch.uncommittedTotal, 'uncommitted change')}; to bring them too: warren merge ${name} --commit -m MESSAGE`,
+    );
   }
   return 0;
 }
 
 function tellFetch(result: FetchResult): void {
   say(`received ${plural(result.commits, 'commit')} as ${result.ref} (${result.tip.slice(0, 12)})`);
-  for (const { path, ref, commits } of result.submodules) say(`received ${plural(commits, 'commit')} of submodule ${sanitizeLine(path)} as ${ref}`);
+  for (const { path, ref, commits } of result.submodules)
+    say(`received ${plural(commits, 'commit')} of submodule ${sanitizeLine(path)} as ${ref}`);
   if (!result.descends) say('  notice: the sandbox rewrote its history');
   tellRisks(result.risks);
 }
@@ -62,6 +81,7 @@ const SHOWN_AT_MOST = 30;
 function tellRisks(risks: RiskView[]): void {
   if (risks.length === 0) return;
   say(`read these before you build, open or commit: this computer would run or obey them (${risks.length})`);
-  for (const { path, why } of risks.slice(0, SHOWN_AT_MOST)) say(`  ${sanitizeLine(path)}: ${sanitizeLine(why)}`);
+  for (const { path, why } of risks.slice(0, SHOWN_AT_MOST))
+    say(`  ${sanitizeLine(path)}: ${sanitizeLine(why)}`);
   if (risks.length > SHOWN_AT_MOST) say(`  … and ${risks.length - SHOWN_AT_MOST} more (--json lists all)`);
 }

@@ -19,23 +19,43 @@ interface RunFlags extends SizeFlags {
 export async function run(words: string[], flags: RunFlags): Promise<number> {
   return await withClient(async (client) => {
     const { sandbox } = await withProgress((options) =>
-      client.up({ name: flags.name ?? null, path: flags.repo ? resolve('.') : null, fresh: true, ...sizeRequest(flags) }, options),
+      client.up(
+        {
+          name: flags.name ?? null,
+          path: flags.repo ? resolve('.') : null,
+          fresh: true,
+          ...sizeRequest(flags),
+        },
+        options,
+      ),
     );
     const tty = process.stdin.isTTY === true && process.stdout.isTTY === true;
     const spec = commandSpec(words, { interactive: true, tty, environment: flags.environment });
     try {
-      const ended = await runAttached(client.transport, sandbox.name, { ...spec, cwd: sandbox.workdir, user: flags.user ?? sandbox.user });
+      const ended = await runAttached(client.transport, sandbox.name, {
+        ...spec,
+        cwd: sandbox.workdir,
+        user: flags.user ?? sandbox.user,
+      });
       if (ended.detached) return ended.exitCode;
-      if (flags.rm) await removeUnlessLost(client.remove.bind(client), sandbox.name, sandbox.repository !== null);
+      if (flags.rm)
+        await removeUnlessLost(client.remove.bind(client), sandbox.name, sandbox.repository !== null);
       return ended.exitCode;
     } catch (error) {
-      if (flags.rm) await removeUnlessLost(client.remove.bind(client), sandbox.name, sandbox.repository !== null).catch(() => {});
+      if (flags.rm)
+        await removeUnlessLost(client.remove.bind(client), sandbox.name, sandbox.repository !== null).catch(
+          () => {},
+        );
       throw error;
     }
   });
 }
 
-async function removeUnlessLost(remove: (name: string, options: { force: boolean }) => Promise<void>, name: string, hasRepository: boolean): Promise<void> {
+async function removeUnlessLost(
+  remove: (name: string, options: { force: boolean }) => Promise<void>,
+  name: string,
+  hasRepository: boolean,
+): Promise<void> {
   try {
     await remove(name, { force: !hasRepository });
   } catch (error) {

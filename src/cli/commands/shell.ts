@@ -8,12 +8,19 @@ import { withClient } from '../context.ts';
 
 export async function shell(name: string, flags: { user?: string; session?: number }): Promise<number> {
   if (!process.stdin.isTTY || !process.stdout.isTTY) {
-    throw new WarrenError({ code: 'usage.no-terminal', message: 'cannot open a shell: this is not a terminal', remedy: `warren exec ${name} -- COMMAND` });
+    throw new WarrenError({
+      code: 'usage.no-terminal',
+      message: 'cannot open a shell: this is not a terminal',
+      remedy: `warren exec ${name} -- COMMAND`,
+    });
   }
   return await withClient(async (client) => {
     const sandbox = await client.show(name);
     const spec = shellSpec(sandbox, flags.user);
-    const { exitCode } = flags.session === undefined ? await runAttached(client.transport, name, spec) : await reattach(client.transport, name, flags.session, spec);
+    const { exitCode } =
+      flags.session === undefined
+        ? await runAttached(client.transport, name, spec)
+        : await reattach(client.transport, name, flags.session, spec);
     return exitCode;
   });
 }

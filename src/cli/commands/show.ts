@@ -21,16 +21,25 @@ export async function show(name: string, flags: { json?: boolean }): Promise<voi
           ['repository', repository.root],
           ['in the guest', `${repository.guestPath} on branch ${repository.branch}`],
           ['started from', repository.base ?? 'no commit'],
-          ['handed back', handback ? `${handback.tip} as ${handback.ref} (${ago(handback.at)})` : 'nothing yet'],
+          [
+            'handed back',
+            handback ? `${handback.tip} as ${handback.ref} (${ago(handback.at)})` : 'nothing yet',
+          ],
         ] as [string, string][])
       : []),
-    ['size', `${sandbox.cpus} CPU, ${sandbox.memoryMib} MiB memory, ${sandbox.diskGib} GiB disk (${sandbox.diskUsedMib} MiB used)`],
+    [
+      'size',
+      `${sandbox.cpus} CPU, ${sandbox.memoryMib} MiB memory, ${sandbox.diskGib} GiB disk (${sandbox.diskUsedMib} MiB used)`,
+    ],
     ['template', sandbox.template],
     ['folder', sandbox.folder],
     ...(machine
       ? ([
           ['machine', `pid ${machine.pid}, ${machine.vmm}, ${machine.accelerator}`],
-          ['uses', `${machine.privateMib} MiB private, ${machine.proportionalMib} MiB with its share, ${machine.cpuSeconds.toFixed(1)} s CPU`],
+          [
+            'uses',
+            `${machine.privateMib} MiB private, ${machine.proportionalMib} MiB with its share, ${machine.cpuSeconds.toFixed(1)} s CPU`,
+          ],
           ...machine.confinement.map((line): [string, string] => ['confined', line]),
         ] as [string, string][])
       : []),
@@ -51,7 +60,9 @@ export async function journal(name: string, flags: { json?: boolean }): Promise<
     return;
   }
   for (const { time, event, ...facts } of records) {
-    const said = Object.entries(facts).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+    const said = Object.entries(facts).map(
+      ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+    );
     print(sanitizeLine([time, event, ...said].join('  ')));
   }
 }

@@ -15,23 +15,38 @@ export async function ls(flags: { json?: boolean }): Promise<void> {
     const rows = templates.map((template) =>
       template.damaged
         ? [template.id, 'damaged', template.damaged, '', '', template.usedBy.join(', ')]
-        : [template.id, `${template.cpus} CPU, ${template.memoryMib} MiB, ${template.diskGib} GiB`, `${template.sizeMib} MiB`, `${(template.bootMs / 1000).toFixed(1)} s`, ago(template.createdAt), template.usedBy.join(', ') || '-'],
+        : [
+            template.id,
+            `${template.cpus} CPU, ${template.memoryMib} MiB, ${template.diskGib} GiB`,
+            `${template.sizeMib} MiB`,
+            `${(template.bootMs / 1000).toFixed(1)} s`,
+            ago(template.createdAt),
+            template.usedBy.join(', ') || '-',
+          ],
     );
     print(table(['ID', 'SIZE', 'ON DISK', 'BOOTED IN', 'MADE', 'USED BY'], rows));
   }
 }
 
 export async function build(flags: SizeFlags & { json?: boolean }): Promise<void> {
-  const result = await withClient((client) => withProgress((options) => client.buildTemplate(sizeRequest(flags), options)));
+  const result = await withClient((client) =>
+    withProgress((options) => client.buildTemplate(sizeRequest(flags), options)),
+  );
   if (flags.json) printJson(result);
   else say(`template ${result.id} is ready`);
 }
 
 export async function rm(ids: string[], flags: { all?: boolean }): Promise<void> {
   await withClient(async (client) => {
-    const wanted = flags.all ? (await client.templates()).filter(({ usedBy }) => usedBy.length === 0).map(({ id }) => id) : ids;
+    const wanted = flags.all
+      ? (await client.templates()).filter(({ usedBy }) => usedBy.length === 0).map(({ id }) => id)
+      : ids;
     if (wanted.length === 0 && !flags.all) {
-      throw new WarrenError({ code: 'usage.template', message: 'cannot remove a template: none is named', remedy: 'warren template ls, or: warren template rm --all' });
+      throw new WarrenError({
+        code: 'usage.template',
+        message: 'cannot remove a template: none is named',
+        remedy: 'warren template ls, or: warren template rm --all',
+      });
     }
     for (const id of wanted) {
       await client.removeTemplate(id);

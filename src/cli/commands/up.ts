@@ -24,9 +24,13 @@ interface UpFlags extends SizeFlags {
 export async function up(path: string | undefined, flags: UpFlags): Promise<number> {
   return await withClient(async (client) => {
     const result = await withProgress((options) =>
-      client.up({ name: flags.name ?? null, path: resolve(path ?? '.'), fresh: false, ...sizeRequest(flags) }, options),
+      client.up(
+        { name: flags.name ?? null, path: resolve(path ?? '.'), fresh: false, ...sizeRequest(flags) },
+        options,
+      ),
     );
-    if (!result.created && result.sandbox.state !== 'running') await client.power(result.sandbox.name, 'start');
+    if (!result.created && result.sandbox.state !== 'running')
+      await client.power(result.sandbox.name, 'start');
     if (flags.json) {
       printJson(result);
       return 0;
@@ -38,32 +42,57 @@ export async function up(path: string | undefined, flags: UpFlags): Promise<numb
       return 0;
     }
     const ended = await runAttached(client.transport, name, shellSpec(result.sandbox));
-    if (!ended.detached) say(dim(`sandbox "${name}" goes on: warren shell ${name}, warren merge ${name}, warren rm ${name}`));
+    if (!ended.detached)
+      say(dim(`sandbox "${name}" goes on: warren shell ${name}, warren merge ${name}, warren rm ${name}`));
     return ended.exitCode;
   });
 }
 
 export function sizeRequest(flags: SizeFlags) {
-  return { environment: flags.env ?? null, cpus: flags.cpus ?? null, memoryMib: flags.memory ?? null, diskGib: flags.disk ?? null };
+  return {
+    environment: flags.env ?? null,
+    cpus: flags.cpus ?? null,
+    memoryMib: flags.memory ?? null,
+    diskGib: flags.disk ?? null,
+  };
 }
 
 export function tell(result: UpResult): void {
   const { sandbox, created, timings, withheld } = result;
   const tookMs = Object.values(timings).reduce((sum, ms) => sum + ms, 0);
-  const what = sandbox.repository ? `${sandbox.repository.guestPath} on branch ${sandbox.repository.branch}` : 'no repository';
-  say(created ? `sandbox "${sandbox.name}" is up: ${what} ${dim(`(${(tookMs / 1000).toFixed(2)} s)`)}` : `sandbox "${sandbox.name}" is already up: ${what}`);
+  const what = sandbox.repository
+    ? `${sandbox.repository.guestPath} on branch ${sandbox.repository.branch}`
+    : 'no repository';
+  say(
+    created
+      ? `sandbox "${sandbox.name}" is up: ${what} ${dim(`(${(tookMs / 1000).toFixed(2)} s)`)}`
+      : `sandbox "${sandbox.name}" is already up: ${what}`,
+  );
   if (withheld) for (const line of describeWithheld(withheld)) say(dim(`  ${line}`));
   for (const notice of result.notices) say(`  notice: ${notice}`);
 }
 
 /** What stayed at home, a line a kind. */
 function describeWithheld(withheld: Withheld): string[] {
-  const some = (names: string[], total: number) => `${names.slice(0, 5).map(sanitizeLine).join(', ')}${total > 5 ? ', …' : ''}`;
+  const some = (names: string[], total: number) =>
+    `${names.slice(0, 5).map(sanitizeLine).join(', ')}${total > 5 ? ', …' : ''}`;
   return [
-    ...(withheld.env.length > 0 ? [`withheld: ${withheld.env.map(sanitizeLine).join(', ')} (to carry one, name it in warren.json: "carry")`] : []),
-    ...(withheld.untrackedTotal > 0 ? [`withheld: ${plural(withheld.untrackedTotal, 'untracked file')}: ${some(withheld.untracked, withheld.untrackedTotal)}`] : []),
-    ...(withheld.ignoredTotal > 0 ? [`withheld: ${plural(withheld.ignoredTotal, 'ignored file or folder', 'ignored files and folders')}`] : []),
-    ...(withheld.submodulesNotCheckedOut.length > 0 ? [`not checked out, so not there: ${withheld.submodulesNotCheckedOut.map(sanitizeLine).join(', ')}`] : []),
+    ...(withheld.env.length > 0
+      ? [
+          `withheld: ${withheld.env.map(sanitizeLine).join(', ')} (to carry one, name it in warren.json: "carry")`,
+        ]
+      : []),
+    ...(withheld.untrackedTotal > 0
+      ? [
+          `withheld: ${plural(withheld.untrackedTotal, 'untracked file')}: ${some(withheld.untracked, withheld.untrackedTotal)}`,
+        ]
+      : []),
+    ...(withheld.ignoredTotal > 0
+      ? [`withheld: ${plural(withheld.ignoredTotal, 'ignored file or folder', 'ignored files and folders')}`]
+      : []),
+    ...(withheld.submodulesNotCheckedOut.length > 0
+      ? [`not checked out, so not there: ${withheld.submodulesNotCheckedOut.map(sanitizeLine).join(', ')}`]
+      : []),
     ...withheld.notices.map(sanitizeLine),
   ];
 }

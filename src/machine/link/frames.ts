@@ -57,7 +57,9 @@ export class AckScanner {
     if (this.#scannedBytes > limits.channelAckScanBytes) {
       return { kind: 'too-much', scannedBytes: this.#scannedBytes };
     }
-    this.#kept = Buffer.from(bytes.subarray(at >= 0 ? at : Math.max(0, bytes.length - this.#wanted.length + 1)));
+    this.#kept = Buffer.from(
+      bytes.subarray(at >= 0 ? at : Math.max(0, bytes.length - this.#wanted.length + 1)),
+    );
     return { kind: 'more' };
   }
 }

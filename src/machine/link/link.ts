@@ -2,7 +2,12 @@
 // agent is hostile: each answer has a limit in bytes and a limit in time.
 
 import { EventEmitter } from 'node:events';
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  type OutgoingHttpHeaders,
+} from 'node:http2';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type ErrorShape, WarrenError } from '../../protocol/error.ts';
@@ -60,7 +65,10 @@ export class Link extends EventEmitter<{ closed: [] }> {
   }
 
   /** Opens a stream; the caller owns it. Throws `machine.channel-closed`. */
-  request(headers: OutgoingHttpHeaders, options: { endStream?: boolean; signal?: AbortSignal } = {}): ClientHttp2Stream {
+  request(
+    headers: OutgoingHttpHeaders,
+    options: { endStream?: boolean; signal?: AbortSignal } = {},
+  ): ClientHttp2Stream {
     if (this.closed) throw lost();
     try {
       return this.#session.request(headers, options);
@@ -81,10 +89,7 @@ export class Link extends EventEmitter<{ closed: [] }> {
   }
 
   /** Sends a request with an optional payload and waits for the head of the answer; throws on an error status. */
-  async send(
-    path: string,
-    call: JsonCall & { payload?: Buffer | Readable },
-  ): Promise<StreamAnswer> {
+  async send(path: string, call: JsonCall & { payload?: Buffer | Readable }): Promise<StreamAnswer> {
     const { method = call.payload === undefined ? 'GET' : 'POST', timeoutMs = 30_000, payload } = call;
     const deadline = timeoutMs === 0 ? undefined : AbortSignal.timeout(timeoutMs);
     const signals = [deadline, call.signal].filter((signal) => signal !== undefined);
@@ -119,7 +124,10 @@ async function readJson(answer: StreamAnswer): Promise<unknown> {
   try {
     return JSON.parse(bytes.toString('utf8'));
   } catch (cause) {
-    throw new WarrenError({ code: 'machine.agent-garbage', message: 'the agent answered something that is not JSON' }, { cause });
+    throw new WarrenError(
+      { code: 'machine.agent-garbage', message: 'the agent answered something that is not JSON' },
+      { cause },
+    );
   }
 }
 
@@ -131,7 +139,10 @@ export async function readAll(body: Readable, maxBytes: number): Promise<Buffer>
     for await (const chunk of body as AsyncIterable<Buffer>) {
       bytes += chunk.length;
       if (bytes > maxBytes) {
-        throw new WarrenError({ code: 'machine.agent-garbage', message: `the agent answered more than ${maxBytes} bytes` });
+        throw new WarrenError({
+          code: 'machine.agent-garbage',
+          message: `the agent answered more than ${maxBytes} bytes`,
+        });
       }
       chunks.push(chunk);
     }
@@ -143,7 +154,8 @@ export async function readAll(body: Readable, maxBytes: number): Promise<Buffer>
 }
 
 function agentError(path: string, status: number, shape: { code?: unknown; message?: unknown }): WarrenError {
-  const agentCode = typeof shape.code === 'string' && /^[a-z_]{1,40}$/.test(shape.code) ? shape.code : 'unknown';
+  const agentCode =
+    typeof shape.code === 'string' && /^[a-z_]{1,40}$/.test(shape.code) ? shape.code : 'unknown';
   const said = typeof shape.message === 'string' ? shape.message.slice(0, 2000) : `status ${status}`;
   const error: ErrorShape = {
     code: `agent.${agentCode.replaceAll('_', '-')}`,
@@ -154,7 +166,10 @@ function agentError(path: string, status: number, shape: { code?: unknown; messa
 }
 
 function lost(cause?: unknown): WarrenError {
-  return new WarrenError({ code: 'machine.channel-closed', message: 'the connection to the agent was lost' }, { cause });
+  return new WarrenError(
+    { code: 'machine.channel-closed', message: 'the connection to the agent was lost' },
+    { cause },
+  );
 }
 
 function silent(path: string, timeoutMs: number): WarrenError {

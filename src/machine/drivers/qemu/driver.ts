@@ -49,7 +49,8 @@ export function judgeVersion(binary: string, printed: string): DriverProbe {
     return {
       kind: 'missing',
       reason: `${binary} is version ${version}, and Warren needs ${OLDEST.join('.')} or newer`,
-      remedy: 'install a newer QEMU (on Debian 12: sudo apt-get install -t bookworm-backports qemu-system-x86)',
+      remedy:
+        'install a newer QEMU (on Debian 12: sudo apt-get install -t bookworm-backports qemu-system-x86)',
     };
   }
   return { kind: 'found', binary, version, readonlyMemory: atLeast(at, READONLY_MEMORY_SINCE) };
@@ -80,7 +81,8 @@ function controlOf(qmp: Qmp): Control {
       await qmp.execute('migrate', { uri: `file:${path}` });
       await migrated(qmp, 'freeze');
     },
-    readConsole: async () => await qmp.execute<string>('ringbuf-read', { device: 'console', size: 65536, format: 'utf8' }),
+    readConsole: async () =>
+      await qmp.execute<string>('ringbuf-read', { device: 'console', size: 65536, format: 'utf8' }),
     quit: async () => {
       await qmp.execute('quit').catch(() => {});
       await qmp.closed;
@@ -92,19 +94,26 @@ function controlOf(qmp: Qmp): Control {
 
 /** The guest's memory is a file that stays: only what the devices hold goes through the migration stream. */
 async function ignoreSharedMemory(qmp: Qmp): Promise<void> {
-  await qmp.execute('migrate-set-capabilities', { capabilities: [{ capability: 'x-ignore-shared', state: true }] });
+  await qmp.execute('migrate-set-capabilities', {
+    capabilities: [{ capability: 'x-ignore-shared', state: true }],
+  });
 }
 
 /** Waits for the end of the one migration that this VMM makes or takes. */
 async function migrated(qmp: Qmp, verb: 'freeze' | 'restore'): Promise<void> {
   const deadline = Date.now() + MIGRATION_TIMEOUT_MS;
   for (;;) {
-    const { status, 'error-desc': why } = await qmp.execute<{ status?: string; 'error-desc'?: string }>('query-migrate');
+    const { status, 'error-desc': why } = await qmp.execute<{ status?: string; 'error-desc'?: string }>(
+      'query-migrate',
+    );
     if (status === 'completed') return;
     const late = Date.now() > deadline;
     if (late || status === 'failed' || status === 'cancelled') {
       const reason = why ?? (late ? `not done after ${MIGRATION_TIMEOUT_MS / 1000} s` : String(status));
-      throw new WarrenError({ code: `machine.${verb}-failed`, message: `cannot ${verb} the machine: ${reason}` });
+      throw new WarrenError({
+        code: `machine.${verb}-failed`,
+        message: `cannot ${verb} the machine: ${reason}`,
+      });
     }
     await new Promise((resolve) => setTimeout(resolve, MIGRATION_POLL_MS));
   }

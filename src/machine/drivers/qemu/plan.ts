@@ -62,7 +62,8 @@ export function planQemu(spec: MachineSpec, probe: DriverFound): Plan {
 }
 
 function kernelParameters(spec: MachineSpec): string {
-  const clock = spec.accelerator.kind === 'emulation' && spec.tscKhz ? ` tsc=reliable tsc_early_khz=${spec.tscKhz}` : '';
+  const clock =
+    spec.accelerator.kind === 'emulation' && spec.tscKhz ? ` tsc=reliable tsc_early_khz=${spec.tscKhz}` : '';
   return `${KERNEL_PARAMETERS}${clock} warren.layers=${spec.layers.length}`;
 }
 
@@ -95,14 +96,22 @@ function socket(id: string, path: string): string[] {
 }
 
 function port(name: string, nr: number): string[] {
-  return ['-device', JSON.stringify({ driver: 'virtserialport', bus: 'serial.0', nr, chardev: name, name: `warren.${name}` })];
+  return [
+    '-device',
+    JSON.stringify({ driver: 'virtserialport', bus: 'serial.0', nr, chardev: name, name: `warren.${name}` }),
+  ];
 }
 
 function layerDrive(file: string, index: number): string[] {
   const node = `layer${index}`;
   return [
     '-blockdev',
-    JSON.stringify({ 'node-name': node, driver: 'raw', 'read-only': true, file: { driver: 'file', filename: file, 'read-only': true } }),
+    JSON.stringify({
+      'node-name': node,
+      driver: 'raw',
+      'read-only': true,
+      file: { driver: 'file', filename: file, 'read-only': true },
+    }),
     '-device',
     JSON.stringify({ driver: 'virtio-blk-pci', id: node, drive: node, serial: node }),
   ];

@@ -88,7 +88,13 @@ export class Qmp {
   }
 
   #onLine(line: string): void {
-    let message: { id?: number; return?: unknown; error?: { desc?: string; class?: string }; event?: string; data?: object };
+    let message: {
+      id?: number;
+      return?: unknown;
+      error?: { desc?: string; class?: string };
+      event?: string;
+      data?: object;
+    };
     try {
       message = JSON.parse(line);
     } catch {
@@ -96,14 +102,18 @@ export class Qmp {
       return;
     }
     if (message.event !== undefined) {
-      for (const listener of this.#onEvent) listener(message.event, (message.data ?? {}) as Record<string, unknown>);
+      for (const listener of this.#onEvent)
+        listener(message.event, (message.data ?? {}) as Record<string, unknown>);
       return;
     }
     const waiting = message.id === undefined ? undefined : this.#waiting.get(message.id);
     if (!waiting) return;
     if (message.error) {
       waiting.reject(
-        new WarrenError({ code: 'machine.vmm-refused', message: `QEMU refused: ${message.error.desc ?? message.error.class}` }),
+        new WarrenError({
+          code: 'machine.vmm-refused',
+          message: `QEMU refused: ${message.error.desc ?? message.error.class}`,
+        }),
       );
     } else waiting.resolve(message.return);
   }
