@@ -28,6 +28,8 @@ export interface BoxOptions {
   confinement: Confinement;
   /** The uid and gid that a VMM of a root-owned Warren gets; undefined: the user's own. */
   uid?: number;
+  /** With `uid`: the group that may open the devices of a plan. */
+  deviceGroup?: number;
 }
 
 const OPEN_FILES_MAX = 1024;
@@ -35,7 +37,7 @@ const INFO_FD = 3;
 /** Where the box shows the machine's files; constants, so that no path of the user is an option's part. */
 const INSIDE = '/warren';
 
-export function confine(plan: Plan, { confinement, uid }: BoxOptions): Command {
+export function confine(plan: Plan, { confinement, uid, deviceGroup }: BoxOptions): Command {
   const limits = confinement.limits
     ? ['prlimit', '--core=0', `--nofile=${OPEN_FILES_MAX}`, ...fileSizeLimit(plan), '--']
     : [];
@@ -46,7 +48,7 @@ export function confine(plan: Plan, { confinement, uid }: BoxOptions): Command {
           'setpriv',
           `--reuid=${uid}`,
           `--regid=${uid}`,
-          '--clear-groups',
+          deviceGroup !== undefined && plan.devices.length > 0 ? `--groups=${deviceGroup}` : '--clear-groups',
           '--inh-caps=-all',
           '--bounding-set=-all',
           '--no-new-privs',

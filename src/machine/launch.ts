@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { watch } from 'node:fs';
-import { access, chown, mkdir, open } from 'node:fs/promises';
+import { access, appendFile, chown, mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { identify, type ProcessId, signalProcess, whenGone } from '../host/processes.ts';
 import { WarrenError } from '../protocol/error.ts';
@@ -33,17 +33,20 @@ export async function launch(
   const log = await open(logFile, 'a', 0o600);
   const ready = whenThere(readySocket);
   try {
-    const { vmm, ended } = await start(command, log.fd);
-    const failed = ended.then(async () => {
-      throw vmmFailed(await lastLines(logFile), logFile);
+    const { vmm, ended } = await start(command, log.fd, logFile);
+    const gone = ended.then(async () => {
+      throw await vmmFailed(logFile);
     });
     const late = new Promise<never>((_, reject) => {
-      setTimeout(() => reject(vmmFailed('it made no control socket', logFile)), START_TIMEOUT_MS).unref();
+      setTimeout(
+        () => reject(failed('the VMM did not start: it made no control socket', logFile)),
+        START_TIMEOUT_MS,
+      ).unref();
     });
-    failed.catch(() => {});
+    gone.catch(() => {});
     late.catch(() => {});
     try {
-      await Promise.race([ready.promise, failed, late]);
+      await Promise.race([ready.promise, gone, late]);
     } catch (error) {
       await end(vmm);
       throw error;
@@ -61,14 +64,23 @@ export async function end(vmm: ProcessId): Promise<void> {
   await whenGone(vmm, KILL_TIMEOUT_MS);
 }
 
-async function start(command: Command, logFd: number): Promise<{ vmm: ProcessId; ended: Promise<void> }> {
+async function start(
+  command: Command,
+  logFd: number,
+  logFile: string,
+): Promise<{ vmm: ProcessId; ended: Promise<void> }> {
   const child = spawn(command.file, command.args, {
     detached: true,
     cwd: '/',
     env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C.UTF-8' },
     stdio: ['ignore', logFd, logFd, command.infoFd === undefined ? 'ignore' : 'pipe'],
   });
-  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const ended = new Promise<void>((resolve) =>
+    child.once('close', (code, signal) => {
+      const how = signal ?? `code ${code}`;
+      appendFile(logFile, `the VMM ended with ${how}\n`).then(resolve, () => resolve());
+    }),
+  );
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);
     child.once('error', (cause: NodeJS.ErrnoException) =>
@@ -125,11 +137,11 @@ async function lastLines(file: string): Promise<string> {
   }
 }
 
-function vmmFailed(why: string, log: string): WarrenError {
-  return new WarrenError({
-    code: 'machine.vmm-failed',
-    message: `the VMM did not start: ${why}`,
-    log,
-    remedy: 'warren doctor',
-  });
+/** The error of a VMM that ended, with its last words. */
+export async function vmmFailed(log: string, cause?: unknown): Promise<WarrenError> {
+  return failed(`the VMM did not start: ${await lastLines(log)}`, log, cause);
+}
+
+function failed(message: string, log: string, cause?: unknown): WarrenError {
+  return new WarrenError({ code: 'machine.vmm-failed', message, log, remedy: 'warren doctor' }, { cause });
 }

@@ -3,13 +3,15 @@
 
 import { EventEmitter } from 'node:events';
 import { appendFile, stat, truncate } from 'node:fs/promises';
+import type { Duplex } from 'node:stream';
 import { isAlive, type ProcessId } from '../host/processes.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { limits } from '../protocol/limits.ts';
 import { type BoxOptions, type Confinement, pathsOf } from './confine.ts';
 import type { Control, Driver, DriverFound, MachineSpec } from './driver.ts';
 import { awaken, type Identity } from './identity.ts';
-import { end, launch } from './launch.ts';
+import { end, launch, vmmFailed } from './launch.ts';
+import { attach } from './link/attach.ts';
 import { Link } from './link/link.ts';
 
 /** What a later process needs to find the machine again; kept as `machine.json`. */
@@ -18,6 +20,7 @@ export interface MachineRecord {
   vmm: ProcessId;
   control: string;
   agent: string;
+  egress: string;
   console: string;
   confinement: Confinement;
 }
@@ -34,6 +37,7 @@ export class Machine extends EventEmitter<{ gone: [] }> {
   readonly record: MachineRecord;
   readonly #control: Control;
   #link: Promise<Link> | undefined;
+  #egress: Duplex | undefined;
   #gone = false;
 
   private constructor(record: MachineRecord, control: Control) {
@@ -61,13 +65,16 @@ export class Machine extends EventEmitter<{ gone: [] }> {
         vmm,
         control: spec.sockets.qmp,
         agent: spec.sockets.agent,
+        egress: spec.sockets.egress,
         console: files.console,
         confinement: box.confinement,
       };
       return new Machine(record, control);
     } catch (error) {
+      const died = !isAlive(vmm);
       await end(vmm);
-      throw error;
+      const failure = WarrenError.from(error);
+      throw died ? await vmmFailed(files.vmmLog, failure) : failure;
     }
   }
 
@@ -91,6 +98,18 @@ export class Machine extends EventEmitter<{ gone: [] }> {
     };
     opening.then((link) => link.once('closed', forget), forget);
     return opening;
+  }
+
+  /** The guest's way out: hands `serve` a stream on which the guest is the HTTP/2 client, unless one has it already. */
+  async serveEgress(
+    serve: (stream: Duplex) => void,
+    timeoutMs: number = limits.channelAttachTimeoutMs,
+  ): Promise<void> {
+    if (this.#egress?.destroyed === false) return;
+    const stream = await attach(this.record.egress, { timeoutMs });
+    this.#egress = stream;
+    serve(stream);
+    if (this.#gone) stream.destroy();
   }
 
   /** Says who the machine is now; no session may start before. A machine that does not acknowledge is ended. */
@@ -127,6 +146,8 @@ export class Machine extends EventEmitter<{ gone: [] }> {
     const link = await this.#link?.catch(() => undefined);
     link?.close();
     this.#link = undefined;
+    this.#egress?.destroy();
+    this.#egress = undefined;
   }
 
   saveDevice(plan: {

@@ -1,5 +1,6 @@
 // Finds out, by doing it, which confinement this computer allows. `bwrap` may be installed and refused.
 
+import { stat } from 'node:fs/promises';
 import { run } from '../host/run.ts';
 import type { Confinement } from './confine.ts';
 
@@ -11,6 +12,13 @@ export function machineUid(id: string): number | undefined {
   let hash = 0;
   for (const char of id) hash = (hash * 31 + char.charCodeAt(0)) >>> 0;
   return UID_RANGE.first + (hash % UID_RANGE.count);
+}
+
+/** The group that an ordinary user is in who may use KVM; undefined when the device is not shared by a group. */
+export async function kvmGroup(): Promise<number | undefined> {
+  const device = await stat('/dev/kvm').catch(() => undefined);
+  const shared = device && device.gid !== 0 && (device.mode & 0o060) === 0o060;
+  return shared ? device.gid : undefined;
 }
 
 export async function probeConfinement(): Promise<Confinement> {

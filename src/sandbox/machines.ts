@@ -1,12 +1,16 @@
 // Starts the machine of a sandbox: restored from its template's memory, or booted from its own disk.
 
 import { chmod, copyFile, mkdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { refuseAll } from '../egress/refuse.ts';
 import { machineRuntimeFolder, machineSockets } from '../host/layout.ts';
 import type { Accelerator } from '../machine/accelerator.ts';
 import type { MachineSpec } from '../machine/driver.ts';
 import { Machine } from '../machine/machine.ts';
 import type { Template } from '../machine/template.ts';
 import type { Conductor, Sandbox } from './conductor.ts';
+import type { SandboxRecord } from './record.ts';
+
+const AWAKEN_TIMEOUT_MS = 120_000;
 
 /** Returns once the machine knows who it is. A machine that does not come up is ended, not used. */
 export async function startMachine(
@@ -49,13 +53,25 @@ export async function startMachine(
   });
   try {
     await conductor.update(sandbox, { machine: machine.record });
-    await machine.awaken({ hostname: record.name, machineId: record.machineId });
+    await wake(machine, record);
   } catch (error) {
     await machine.kill();
     await conductor.update(sandbox, { machine: null }).catch(() => {});
     throw error;
   }
   conductor.watch(sandbox, machine);
+}
+
+/** Opens the door and tells the machine who it is and what time it is; nothing can be started in it before. */
+export async function wake(machine: Machine, record: SandboxRecord): Promise<void> {
+  const opening = openDoor(machine, AWAKEN_TIMEOUT_MS);
+  opening.catch(() => {});
+  await machine.awaken({ hostname: record.name, machineId: record.machineId }, AWAKEN_TIMEOUT_MS);
+  await opening;
+}
+
+export async function openDoor(machine: Machine, timeoutMs?: number): Promise<void> {
+  await machine.serveEgress(refuseAll, timeoutMs);
 }
 
 /** A booted machine's memory is a sparse file of its own, removed with the machine. */

@@ -8,7 +8,7 @@ import { admit } from './admission.ts';
 import type { Conductor, Sandbox } from './conductor.ts';
 import { guestStatus } from './guest-git.ts';
 import { next } from './lifecycle.ts';
-import { startMachine } from './machines.ts';
+import { startMachine, wake } from './machines.ts';
 
 /** Answers false when there was nothing to do. */
 export async function stop(conductor: Conductor, sandbox: Sandbox): Promise<boolean> {
@@ -79,6 +79,7 @@ export async function resume(conductor: Conductor, sandbox: Sandbox): Promise<bo
       remedy: `warren start ${sandbox.record.name}`,
     });
   await sandbox.machine.resume();
+  await wake(sandbox.machine, sandbox.record);
   await conductor.update(sandbox, { state: 'running' }, 'resumed');
   return true;
 }

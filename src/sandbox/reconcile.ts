@@ -8,6 +8,7 @@ import { identify, isAlive, signalProcess } from '../host/processes.ts';
 import { Machine } from '../machine/machine.ts';
 import type { WarrenError } from '../protocol/error.ts';
 import type { Conductor } from './conductor.ts';
+import { openDoor } from './machines.ts';
 import { readRecords, type SandboxRecord } from './record.ts';
 import { erase } from './remove.ts';
 
@@ -39,7 +40,11 @@ async function take(conductor: Conductor, record: SandboxRecord): Promise<void> 
   const machine =
     record.machine && (await Machine.adopt(conductor.rooms.driver, record.machine).catch(() => null));
   const sandbox = conductor.add(record, machine);
-  if (machine) return;
+  if (machine) {
+    // A paused one answers when it is resumed.
+    if (record.state === 'running') openDoor(machine).catch(() => {});
+    return;
+  }
   endStrays(record);
   await conductor.update(
     sandbox,

@@ -17,6 +17,7 @@ const machineRecord = v.object({
   vmm: v.object({ pid: v.number(), startTicks: v.number() }),
   control: text,
   agent: text,
+  egress: text,
   console: text,
   confinement: v.object({
     namespaces: v.boolean(),

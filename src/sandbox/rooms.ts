@@ -9,7 +9,7 @@ import { ensureImage, ensureKernel, type Image, type Kernel } from '../image/ind
 import { type Accelerator, chooseAccelerator } from '../machine/accelerator.ts';
 import type { BoxOptions, Confinement } from '../machine/confine.ts';
 import type { Driver, DriverFound } from '../machine/driver.ts';
-import { machineUid, probeConfinement } from '../machine/probe-confinement.ts';
+import { kvmGroup, machineUid, probeConfinement } from '../machine/probe-confinement.ts';
 import type { Progress } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
 
@@ -66,7 +66,12 @@ export class Rooms {
   async box(id: string): Promise<BoxOptions> {
     const confinement = await this.confinement();
     const uid = confinement.ordinaryUser ? machineUid(id) : undefined;
-    return { confinement, ...(uid !== undefined && { uid }) };
+    const deviceGroup = await kvmGroup();
+    return {
+      confinement,
+      ...(uid !== undefined && { uid }),
+      ...(deviceGroup !== undefined && { deviceGroup }),
+    };
   }
 
   async kernel(onProgress: OnProgress, signal?: AbortSignal): Promise<Kernel> {

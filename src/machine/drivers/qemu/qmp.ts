@@ -7,6 +7,7 @@ import { reachableSocketPath } from '../../../host/socket-path.ts';
 import { WarrenError } from '../../../protocol/error.ts';
 
 const ANSWER_TIMEOUT_MS = 60_000;
+const LISTEN_TIMEOUT_MS = 2_000;
 
 interface Waiting {
   resolve: (value: unknown) => void;
@@ -35,17 +36,7 @@ export class Qmp {
   }
 
   static async open(socketPath: string): Promise<Qmp> {
-    const path = reachableSocketPath(socketPath);
-    const socket = connect(path.name);
-    try {
-      await new Promise<void>((resolve, reject) => {
-        socket.once('connect', resolve).once('error', reject);
-      });
-    } catch (cause) {
-      throw gone(cause);
-    } finally {
-      path.release();
-    }
+    const socket = await reach(socketPath);
     const qmp = new Qmp(socket);
     await qmp.execute('qmp_capabilities');
     return qmp;
@@ -116,6 +107,29 @@ export class Qmp {
         }),
       );
     } else waiting.resolve(message.return);
+  }
+}
+
+/** QEMU's socket is there a moment before it listens. */
+async function reach(socketPath: string): Promise<Socket> {
+  const path = reachableSocketPath(socketPath);
+  const deadline = Date.now() + LISTEN_TIMEOUT_MS;
+  try {
+    for (;;) {
+      const socket = connect(path.name);
+      try {
+        await new Promise<void>((resolve, reject) => {
+          socket.once('connect', resolve).once('error', reject);
+        });
+        return socket;
+      } catch (cause) {
+        const refused = (cause as NodeJS.ErrnoException).code === 'ECONNREFUSED';
+        if (!refused || Date.now() > deadline) throw gone(cause);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    }
+  } finally {
+    path.release();
   }
 }
 
