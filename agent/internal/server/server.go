@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/net/http2"
 	"warren.dev/agent/internal/account"
+	"warren.dev/agent/internal/archive"
 	"warren.dev/agent/internal/connect"
 	"warren.dev/agent/internal/git"
 	"warren.dev/agent/internal/identity"
@@ -51,6 +52,7 @@ func New(version string, real bool) *Server {
 	}
 	sessions.Register(mux)
 	machine.Register(mux)
+	archive.Register(mux, lookup)
 	git.Register(mux, git.Environment{LookupUser: lookup})
 	s := &Server{
 		handler: settings.authenticated(mux),
