@@ -10,6 +10,7 @@ import (
 	"warren.dev/agent/internal/account"
 	"warren.dev/agent/internal/archive"
 	"warren.dev/agent/internal/connect"
+	"warren.dev/agent/internal/filesystem"
 	"warren.dev/agent/internal/git"
 	"warren.dev/agent/internal/identity"
 	"warren.dev/agent/internal/process"
@@ -53,6 +54,7 @@ func New(version string, real bool) *Server {
 	sessions.Register(mux)
 	machine.Register(mux)
 	archive.Register(mux, lookup)
+	(&filesystem.Service{Defaults: settings, User: settings.user}).Register(mux)
 	git.Register(mux, git.Environment{LookupUser: lookup})
 	s := &Server{
 		handler: settings.authenticated(mux),
