@@ -52,24 +52,18 @@ export async function proxyToAgent(
     if ((TO_AGENT.has(key) || key.startsWith('x-metadata-')) && value !== undefined) headers[key] = value;
   }
   const hasBody = request.method !== 'GET' && request.method !== 'HEAD';
-  const stream = link.request(headers, { endStream: !hasBody });
-  response.once('close', () => stream.close());
-  const sending = hasBody ? pipeline(request, stream).catch(() => {}) : Promise.resolve();
-  const head = await new Promise<Record<string, unknown>>((resolve, reject) => {
-    stream.once('response', resolve);
-    stream.once('error', reject);
-    stream.once('close', () =>
-      reject(
-        new WarrenError({ code: 'machine.channel-closed', message: 'the connection to the agent was lost' }),
-      ),
-    );
-  });
-  const status = Number(head[':status']);
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const {
+    status,
+    headers: head,
+    body,
+  } = await link.exchange(headers, { payload: hasBody ? request : undefined, signal: gone.signal });
   const answer: Record<string, string> = {};
   for (const [key, value] of Object.entries(head)) {
     if (FROM_AGENT.has(key) && typeof value === 'string') answer[key] = value;
   }
   response.writeHead(status >= 200 && status <= 599 ? status : 502, answer);
   response.flushHeaders();
-  await Promise.all([sending, pipeline(stream, response).catch(() => response.destroy())]);
+  await pipeline(body, response).catch(() => response.destroy());
 }

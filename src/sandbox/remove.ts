@@ -41,11 +41,12 @@ async function refuseLoss(conductor: Conductor, sandbox: Sandbox): Promise<void>
   const { name, repository, state } = sandbox.record;
   if (!repository || state === 'creating' || state === 'removing') return;
   const left = await whatWouldBeLost(conductor, sandbox);
-  if (left === null) {
+  if ('unknown' in left) {
+    const look = state === 'running' ? `warren diff ${name}` : `warren start ${name} && warren diff ${name}`;
     throw new WarrenError({
       code: 'sandbox.unknown-work',
-      message: `cannot remove sandbox "${name}": it is ${state}, and whether it holds unfetched work is not known`,
-      remedy: `look first: warren start ${name} && warren diff ${name}; or give it up: warren rm ${name} --force`,
+      message: `cannot remove sandbox "${name}": whether it holds unfetched work is not known: ${left.unknown}`,
+      remedy: `look first: ${look}; or give it up: warren rm ${name} --force`,
     });
   }
   if (left.commits === 0 && left.changes === 0) return;
@@ -63,10 +64,10 @@ async function refuseLoss(conductor: Conductor, sandbox: Sandbox): Promise<void>
 
 const NAMED_AT_MOST = 5;
 
-async function whatWouldBeLost(conductor: Conductor, sandbox: Sandbox): Promise<Left | null> {
+async function whatWouldBeLost(conductor: Conductor, sandbox: Sandbox): Promise<Left | { unknown: string }> {
   const { state, repository, handback, left, user } = sandbox.record;
-  if (state === 'stopped') return left && { ...left, names: [] };
-  if (state !== 'running') return null;
+  if (state === 'stopped' && left) return { ...left, names: [] };
+  if (state !== 'running') return { unknown: `it is ${state}` };
   try {
     const link = await conductor.link(sandbox);
     const status = await guestStatus(
@@ -85,7 +86,7 @@ async function whatWouldBeLost(conductor: Conductor, sandbox: Sandbox): Promise<
       changes: status.changesTotal,
       names: names.slice(0, NAMED_AT_MOST),
     };
-  } catch {
-    return null;
+  } catch (error) {
+    return { unknown: (error as Error).message };
   }
 }

@@ -8,7 +8,7 @@ import {
   connect,
   type OutgoingHttpHeaders,
 } from 'node:http2';
-import type { Readable } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type ErrorShape, WarrenError } from '../../protocol/error.ts';
 import { limits } from '../../protocol/limits.ts';
@@ -64,17 +64,38 @@ export class Link extends EventEmitter<{ closed: [] }> {
     return this.#session.closed || this.#session.destroyed;
   }
 
-  /** Opens a stream; the caller owns it. Throws `machine.channel-closed`. */
-  request(
+  /**
+   * Sends a request and waits for the head of its answer, whatever its status. Destroying `body` ends the exchange.
+   * Throws `machine.channel-closed`.
+   */
+  async exchange(
     headers: OutgoingHttpHeaders,
-    options: { endStream?: boolean; signal?: AbortSignal } = {},
-  ): ClientHttp2Stream {
+    { payload, signal }: { payload?: Buffer | Readable | undefined; signal?: AbortSignal | undefined } = {},
+  ): Promise<StreamAnswer> {
     if (this.closed) throw lost();
+    let stream: ClientHttp2Stream;
     try {
-      return this.#session.request(headers, options);
+      stream = this.#session.request(headers, {
+        endStream: payload === undefined,
+        ...(signal && { signal }),
+      });
     } catch (cause) {
       throw lost(cause);
     }
+    // Read from the first moment on: a stream that ends before somebody reads it counts as cut short.
+    const body = new PassThrough();
+    pipeline(stream, body).catch(() => {});
+    body.on('error', () => {});
+    const head = new Promise<StreamAnswer['headers']>((resolve, reject) => {
+      stream.once('response', (answer) => resolve(answer as StreamAnswer['headers']));
+      stream.once('error', (cause) => reject(lost(cause)));
+      stream.once('close', () => reject(lost()));
+    });
+    // A refusal may come before the payload was taken: the head of the answer decides.
+    if (Buffer.isBuffer(payload)) stream.end(payload);
+    else if (payload) pipeline(payload, stream, { end: true }).catch(() => {});
+    const answer = await head;
+    return { status: Number(answer[':status']), headers: answer, body };
   }
 
   /** One call with a JSON answer of at most `limits.agentJsonBytes`. Errors of the agent keep their code. */
@@ -93,24 +114,15 @@ export class Link extends EventEmitter<{ closed: [] }> {
     const { method = call.payload === undefined ? 'GET' : 'POST', timeoutMs = 30_000, payload } = call;
     const deadline = timeoutMs === 0 ? undefined : AbortSignal.timeout(timeoutMs);
     const signals = [deadline, call.signal].filter((signal) => signal !== undefined);
-    const stream = this.request(
+    const answer = await this.exchange(
       { ':method': method, ':path': path, ...call.headers },
-      { endStream: payload === undefined, ...(signals.length > 0 && { signal: AbortSignal.any(signals) }) },
-    );
-    const head = new Promise<Record<string, string | string[] | undefined>>((resolve, reject) => {
-      stream.once('response', (headers) => resolve(headers as Record<string, string | string[] | undefined>));
-      stream.once('error', (cause) => reject(deadline?.aborted ? silent(path, timeoutMs) : lost(cause)));
-      stream.once('close', () => reject(lost()));
+      { payload, signal: signals.length > 0 ? AbortSignal.any(signals) : undefined },
+    ).catch((error: unknown) => {
+      throw deadline?.aborted ? silent(path, timeoutMs) : error;
     });
-    // A refusal may come before the payload was taken: the head of the answer decides.
-    if (Buffer.isBuffer(payload)) stream.end(payload);
-    else if (payload) pipeline(payload, stream, { end: true }).catch(() => {});
-    const headers = await head;
-    const status = Number(headers[':status']);
-    const answer = { status, headers, body: stream as Readable };
-    if (status < 400) return answer;
+    if (answer.status < 400) return answer;
     const shape = (await readJson(answer).catch(() => ({}))) as { code?: string; message?: string };
-    throw agentError(path, status, shape);
+    throw agentError(path, answer.status, shape);
   }
 
   close(): void {

@@ -1,0 +1,73 @@
+// The link to the agent, against the agent itself as a plain process: `warren-agent -listen FOLDER`.
+
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { refuseAll } from '../../src/egress/refuse.ts';
+import { attach } from '../../src/machine/link/attach.ts';
+import { Link } from '../../src/machine/link/link.ts';
+import { WarrenError } from '../../src/protocol/error.ts';
+
+describe('the link to the agent', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'warren-link-'));
+  const agentSocket = join(folder, 'agent');
+  let agent: ChildProcess;
+
+  before(async () => {
+    agent = spawn(resolve('dist/warren-agent'), ['-listen', folder], { stdio: 'ignore' });
+    while (!existsSync(agentSocket)) await new Promise((resolve) => setTimeout(resolve, 10));
+  });
+  after(async () => {
+    agent.kill('SIGKILL');
+    await once(agent, 'exit');
+    rmSync(folder, { recursive: true });
+  });
+
+  it('reads every answer to its end, however early the stream ends', async () => {
+    const link = await Link.open(agentSocket);
+    for (let call = 0; call < 500; call++) {
+      const info = await link.json<{ generation: number }>('/warren/info');
+      assert.equal(info.generation, 1);
+    }
+    link.close();
+  });
+
+  it('a new attach takes over from the old one', async () => {
+    const old = await Link.open(agentSocket);
+    await old.json('/warren/info');
+    const closed = once(old, 'closed');
+    const link = await Link.open(agentSocket);
+    await closed;
+    await link.json('/warren/info');
+    link.close();
+  });
+
+  it('errors keep their code, and time has a limit', async () => {
+    const link = await Link.open(agentSocket);
+    const refused = link.json('/warren/git/status', {
+      method: 'POST',
+      body: { path: '/nowhere', user: 'root' },
+    });
+    await assert.rejects(refused, (error) => error instanceof WarrenError && error.code.startsWith('agent.'));
+    await assert.rejects(link.json('/nothing'), { code: 'agent.unknown' });
+    const signal = AbortSignal.abort();
+    await assert.rejects(link.json('/warren/info', { signal }), WarrenError);
+    link.close();
+  });
+
+  it('what the guest asks of its egress stream is refused with words', async () => {
+    refuseAll(await attach(join(folder, 'egress')));
+    const link = await Link.open(agentSocket);
+    const answer = await link.json<{ status: number; body: string }>('/warren/egress/probe', {
+      method: 'POST',
+      body: { host: 'example.com', port: 443 },
+    });
+    assert.equal(answer.status, 403);
+    assert.equal(JSON.parse(answer.body).code, 'egress.none');
+    link.close();
+  });
+});

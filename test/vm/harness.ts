@@ -1,0 +1,190 @@
+// A Warren of its own for a test file: own home, own daemon, real machines; images and templates are shared by all
+// test runs of this computer, since they are addressed by content. `close` ends all of it and checks that it did.
+
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { after, type TestContext } from 'node:test';
+
+const program = resolve('bin/warren');
+const COMMAND_TIMEOUT_MS = 10 * 60_000;
+
+export interface Ended {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+export interface RunOptions {
+  cwd?: string;
+  input?: string | Buffer;
+  env?: Record<string, string>;
+  /** Called with the process once it runs. */
+  onStart?: (pid: number) => void;
+}
+
+export class Warren {
+  readonly home: string;
+  readonly env: Record<string, string>;
+
+  constructor() {
+    this.home = mkdtempSync(join(tmpdir(), 'warren-test-'));
+    const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
+    this.env = {
+      PATH: process.env['PATH'] ?? '',
+      HOME: this.home,
+      LC_ALL: 'C.UTF-8',
+      WARREN_STORE: process.env['WARREN_TEST_STORE'] ?? join(cache, 'warren-test/store'),
+      ...pick('NODE_EXTRA_CA_CERTS', 'http_proxy', 'https_proxy', 'WARREN_QEMU'),
+    };
+    mkdirSync(this.env['WARREN_STORE']!, { recursive: true, mode: 0o700 });
+    this.git(this.home, 'config', '--global', 'user.name', 'Ann Tester');
+    this.git(this.home, 'config', '--global', 'user.email', 'ann@example.com');
+  }
+
+  get data(): string {
+    return join(this.home, '.local/share/warren');
+  }
+
+  run(args: string[], options: RunOptions = {}): Promise<Ended> {
+    return command(program, args, {
+      ...options,
+      cwd: options.cwd ?? this.home,
+      env: { ...this.env, ...options.env },
+    });
+  }
+
+  /** Runs it and expects success; answers stdout. */
+  async ok(args: string[], options: RunOptions = {}): Promise<string> {
+    const ended = await this.run(args, options);
+    assert.equal(ended.code, 0, `warren ${args.join(' ')}: ${ended.stderr}`);
+    return ended.stdout;
+  }
+
+  async json<T>(args: string[], options: RunOptions = {}): Promise<T> {
+    return JSON.parse(await this.ok([...args, '--json'], options)) as T;
+  }
+
+  /** A shell line in a sandbox; expects success. */
+  async sh(name: string, line: string, flags: string[] = []): Promise<string> {
+    return await this.ok(['exec', ...flags, name, '--', 'sh', '-c', line]);
+  }
+
+  /** Expects failure with this code on stderr, and no stack trace. */
+  async fails(args: string[], code: string, options: RunOptions = {}): Promise<Ended> {
+    const ended = await this.run(args, options);
+    assert.notEqual(ended.code, 0, `warren ${args.join(' ')} succeeded: ${ended.stdout}`);
+    assert.match(ended.stderr, new RegExp(`\\[${code.replaceAll('.', '\\.')}\\]`), ended.stderr);
+    assert.doesNotMatch(ended.stderr, /^\s+at .*:\d+:\d+/m);
+    return ended;
+  }
+
+  /** A repository with one commit of these files. */
+  repository(name: string, files: Record<string, string> = { 'a.txt': 'one\n' }): string {
+    const folder = join(this.home, name);
+    mkdirSync(folder, { recursive: true });
+    this.git(folder, 'init', '-q', '-b', 'main');
+    write(folder, files);
+    this.git(folder, 'add', '-A');
+    this.git(folder, 'commit', '-q', '-m', 'first');
+    return folder;
+  }
+
+  git(folder: string, ...args: string[]): string {
+    return execFileSync('git', args, {
+      cwd: folder,
+      env: this.env,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  }
+
+  async close(): Promise<void> {
+    const names = JSON.parse((await this.run(['ls', '--json'])).stdout || '[]') as {
+      name: string;
+      id: string;
+    }[];
+    if (names.length > 0) await this.run(['rm', '--force', ...names.map(({ name }) => name)]);
+    await this.run(['daemon', 'stop']);
+    const left = processes((args) => args.some((arg) => arg.includes(this.home)));
+    rmSync(this.home, { recursive: true, force: true });
+    assert.deepEqual(left, [], 'processes are left');
+  }
+}
+
+/** For a test file: `const warren = openWarren();` at its top. */
+export function openWarren(): Warren {
+  const warren = new Warren();
+  after(async () => await warren.close());
+  return warren;
+}
+
+export function write(folder: string, files: Record<string, string>): void {
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  }
+}
+
+/** Pids of the processes whose arguments fit. */
+export function processes(fits: (args: string[]) => boolean): number[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return pid !== process.pid && fits(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0'));
+      } catch {
+        return false;
+      }
+    });
+}
+
+export async function until<T>(
+  what: string,
+  look: () => Promise<T | undefined> | T | undefined,
+  timeoutMs = 60_000,
+): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined && found !== false) return found;
+    assert.ok(Date.now() < deadline, `${what}: not within ${timeoutMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Removes a sandbox when the test ends, whatever became of it. */
+export function removeAfter(t: TestContext, warren: Warren, ...names: string[]): void {
+  t.after(async () => {
+    await warren.run(['rm', '--force', ...names]);
+  });
+}
+
+export function command(
+  file: string,
+  args: string[],
+  { cwd, input, env, onStart }: RunOptions = {},
+): Promise<Ended> {
+  const child = spawn(file, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'], timeout: COMMAND_TIMEOUT_MS });
+  const ended: Ended = { code: -1, stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    ended.stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    ended.stderr += text;
+  });
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
+  if (child.pid !== undefined) onStart?.(child.pid);
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => resolve({ ...ended, code: code ?? (signal === null ? -1 : 128) }));
+  });
+}
+
+function pick(...names: string[]): Record<string, string> {
+  return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+}
