@@ -3,11 +3,9 @@ package filesystem
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"warren.dev/agent/internal/account"
 	"warren.dev/agent/internal/place"
 )
@@ -30,8 +28,6 @@ type entry struct {
 const (
 	typeFile      = "FILE_TYPE_FILE"
 	typeDirectory = "FILE_TYPE_DIRECTORY"
-	// metadataPrefix is of the extended attributes that hold what an upload's X-Metadata- headers say.
-	metadataPrefix = "user.e2b."
 )
 
 // names remembers the names of owners: a listing has few owners and many entries.
@@ -99,38 +95,3 @@ func typeOf(mode os.FileMode) string {
 	}
 	return "" // FILE_TYPE_UNSPECIFIED: a pipe, a socket, a device
 }
-
-// readMetadata answers nil when there is none; a file system without extended attributes has none.
-func readMetadata(path string, mode os.FileMode) map[string]string {
-	if !mode.IsRegular() && !mode.IsDir() {
-		return nil
-	}
-	size, err := unix.Llistxattr(path, nil)
-	if err != nil || size == 0 {
-		return nil
-	}
-	list := make([]byte, size)
-	if size, err = unix.Llistxattr(path, list); err != nil {
-		return nil
-	}
-	var found map[string]string
-	for _, attribute := range strings.Split(string(list[:size]), "\x00") {
-		key, ours := strings.CutPrefix(attribute, metadataPrefix)
-		if !ours {
-			continue
-		}
-		value := make([]byte, metadataMaxBytes)
-		n, err := unix.Lgetxattr(path, attribute, value)
-		if err != nil {
-			continue
-		}
-		if found == nil {
-			found = map[string]string{}
-		}
-		found[key] = string(value[:n])
-	}
-	return found
-}
-
-// metadataMaxBytes is envd's limit for keys and values together.
-const metadataMaxBytes = 4096

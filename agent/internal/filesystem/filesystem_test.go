@@ -3,6 +3,7 @@ package filesystem
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -38,6 +39,12 @@ func start(t *testing.T) *server {
 	service := &Service{
 		Defaults: workdir(""),
 		User:     func(*http.Request) (account.User, error) { return user, nil },
+		Lookup: func(name string) (account.User, error) {
+			if name != user.Name {
+				return user, errors.New("invalid username")
+			}
+			return user, nil
+		},
 	}
 	service.Register(mux)
 	live := httptest.NewServer(mux)

@@ -24,15 +24,19 @@ type Service struct {
 	Defaults Defaults
 	// User finds the user of a request (Basic auth, else the default one).
 	User func(r *http.Request) (account.User, error)
+	// Lookup finds a user by the name that /files was given.
+	Lookup func(name string) (account.User, error)
 }
 
-// Register adds the calls of filesystem.Filesystem.
+// Register adds the calls of filesystem.Filesystem, and /files.
 func (s *Service) Register(mux *http.ServeMux) {
 	mux.HandleFunc("POST /filesystem.Filesystem/Stat", connect.Unary(s.stat))
 	mux.HandleFunc("POST /filesystem.Filesystem/MakeDir", connect.Unary(s.makeDir))
 	mux.HandleFunc("POST /filesystem.Filesystem/Move", connect.Unary(s.move))
 	mux.HandleFunc("POST /filesystem.Filesystem/ListDir", connect.Unary(s.listDir))
 	mux.HandleFunc("POST /filesystem.Filesystem/Remove", connect.Unary(s.remove))
+	mux.HandleFunc("GET /files", s.download)
+	mux.HandleFunc("POST /files", s.upload)
 }
 
 type pathRequest struct {

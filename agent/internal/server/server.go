@@ -54,7 +54,7 @@ func New(version string, real bool) *Server {
 	sessions.Register(mux)
 	machine.Register(mux)
 	archive.Register(mux, lookup)
-	(&filesystem.Service{Defaults: settings, User: settings.user}).Register(mux)
+	(&filesystem.Service{Defaults: settings, User: settings.user, Lookup: lookup}).Register(mux)
 	git.Register(mux, git.Environment{LookupUser: lookup})
 	s := &Server{
 		handler: settings.authenticated(mux),

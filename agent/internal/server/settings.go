@@ -5,9 +5,11 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"warren.dev/agent/internal/account"
 	"warren.dev/agent/internal/connect"
+	"warren.dev/agent/internal/filesystem"
 )
 
 // settings are what envd's /init changes: token, variables, default user and folder.
@@ -102,7 +104,7 @@ func (s *settings) user(r *http.Request) (account.User, error) {
 	return found, nil
 }
 
-// authenticated asks for the token once /init has set one.
+// authenticated asks for the token once /init has set one; for /files, a signature made with it will do.
 func (s *settings) authenticated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.lock.RLock()
@@ -110,6 +112,14 @@ func (s *settings) authenticated(next http.Handler) http.Handler {
 		s.lock.RUnlock()
 		own := strings.HasPrefix(r.URL.Path, "/warren/") || r.URL.Path == "/health" || r.URL.Path == "/init"
 		if token == "" || own || subtle.ConstantTimeCompare([]byte(r.Header.Get("X-Access-Token")), []byte(token)) == 1 {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if r.URL.Path == "/files" {
+			if why := unsigned(r, token, time.Now()); why != "" {
+				filesystem.Refuse(w, http.StatusUnauthorized, why)
+				return
+			}
 			next.ServeHTTP(w, r)
 			return
 		}
