@@ -13,6 +13,7 @@ import (
 	"warren.dev/agent/internal/filesystem"
 	"warren.dev/agent/internal/git"
 	"warren.dev/agent/internal/identity"
+	"warren.dev/agent/internal/metrics"
 	"warren.dev/agent/internal/process"
 )
 
@@ -55,6 +56,7 @@ func New(version string, real bool) *Server {
 	machine.Register(mux)
 	archive.Register(mux, lookup)
 	(&filesystem.Service{Defaults: settings, User: settings.user, Lookup: lookup}).Register(mux)
+	metrics.Register(mux)
 	git.Register(mux, git.Environment{LookupUser: lookup})
 	s := &Server{
 		handler: settings.authenticated(mux),
