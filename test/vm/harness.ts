@@ -152,7 +152,7 @@ export async function until<T>(
     const found = await look();
     if (found !== undefined && found !== false) return found;
     assert.ok(Date.now() < deadline, `${what}: not within ${timeoutMs} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 
