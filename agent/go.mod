@@ -4,6 +4,7 @@ go 1.22
 
 require (
 	github.com/creack/pty v1.1.24
+	github.com/fsnotify/fsnotify v1.9.0
 	golang.org/x/net v0.33.0
 	golang.org/x/sys v0.28.0
 )

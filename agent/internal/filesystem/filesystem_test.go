@@ -22,8 +22,9 @@ import (
 
 type server struct {
 	*testing.T
-	url  string
-	user account.User
+	url     string
+	user    account.User
+	service *Service
 }
 
 type workdir string
@@ -49,7 +50,7 @@ func start(t *testing.T) *server {
 	service.Register(mux)
 	live := httptest.NewServer(mux)
 	t.Cleanup(live.Close)
-	return &server{t, live.URL, user}
+	return &server{t, live.URL, user, service}
 }
 
 func must(t *testing.T, err error) {

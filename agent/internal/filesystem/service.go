@@ -26,6 +26,8 @@ type Service struct {
 	User func(r *http.Request) (account.User, error)
 	// Lookup finds a user by the name that /files was given.
 	Lookup func(name string) (account.User, error)
+
+	watchers watchers
 }
 
 // Register adds the calls of filesystem.Filesystem, and /files.
@@ -35,6 +37,11 @@ func (s *Service) Register(mux *http.ServeMux) {
 	mux.HandleFunc("POST /filesystem.Filesystem/Move", connect.Unary(s.move))
 	mux.HandleFunc("POST /filesystem.Filesystem/ListDir", connect.Unary(s.listDir))
 	mux.HandleFunc("POST /filesystem.Filesystem/Remove", connect.Unary(s.remove))
+	s.watchers.polled = map[string]*polled{}
+	mux.HandleFunc("POST /filesystem.Filesystem/WatchDir", s.watchDir)
+	mux.HandleFunc("POST /filesystem.Filesystem/CreateWatcher", connect.Unary(s.createWatcher))
+	mux.HandleFunc("POST /filesystem.Filesystem/GetWatcherEvents", connect.Unary(s.getWatcherEvents))
+	mux.HandleFunc("POST /filesystem.Filesystem/RemoveWatcher", connect.Unary(s.removeWatcher))
 	mux.HandleFunc("GET /files", s.download)
 	mux.HandleFunc("POST /files", s.upload)
 }
