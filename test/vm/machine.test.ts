@@ -1,0 +1,220 @@
+// What a machine is: itself after each restore, without a network, confined on the host; its template never changes.
+
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { createReadStream, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { describe, it } from 'node:test';
+import type { SandboxDetail, TemplateView, UpResult } from '../../src/protocol/api.ts';
+import { openWarren, removeAfter } from './harness.ts';
+
+const warren = openWarren();
+const RESTORES = 100;
+
+describe('two machines of one template', () => {
+  it('wake up as themselves', async (t) => {
+    removeAfter(t, warren, 'one', 'two');
+    const repository = warren.repository('twins');
+    for (const name of ['one', 'two'])
+      await warren.ok(['up', '--detach', '--name', name], { cwd: repository });
+    const look =
+      'hostname; cat /etc/machine-id; head -c 16 /dev/urandom | od -An -tx1; cat /proc/sys/kernel/random/uuid; date +%s';
+    const [one, two] = (await Promise.all(['one', 'two'].map((name) => warren.sh(name, look)))).map((text) =>
+      text.trim().split('\n'),
+    );
+    assert.deepEqual([one![0], two![0]], ['one', 'two']);
+    for (const index of [1, 2, 3])
+      assert.notEqual(one![index], two![index], `line ${index} is the same in both`);
+    assert.match(one![1]!, /^[0-9a-f]{32}$/);
+    for (const lines of [one!, two!])
+      assert.ok(Math.abs(Number(lines[4]) - Date.now() / 1000) < 5, 'the clock is right');
+  });
+});
+
+describe('a machine', () => {
+  it('has no network, and says so at once', async (t) => {
+    removeAfter(t, warren, 'lonely');
+    await warren.ok(['up', '--detach', '--name', 'lonely'], { cwd: warren.repository('lonely') });
+    assert.equal(await warren.sh('lonely', 'ls /sys/class/net'), 'lo\n');
+    assert.equal(
+      await warren.sh('lonely', 'ls /sys/bus/pci/devices | wc -l; cat /proc/net/route | wc -l'),
+      `${await warren.sh('lonely', 'ls /sys/bus/pci/devices | wc -l')}1\n`,
+    );
+    const curl = await warren.run([
+      'exec',
+      'lonely',
+      '--',
+      'curl',
+      '-sS',
+      '--max-time',
+      '5',
+      'http://192.0.2.1/',
+    ]);
+    assert.notEqual(curl.code, 0);
+    assert.match(curl.stderr, /Network is unreachable|Couldn't connect|Could not connect/i);
+    const refused = await agentCall('lonely', '/warren/egress/probe', { host: 'example.com', port: 443 });
+    assert.equal(refused.status, 403);
+    assert.equal(JSON.parse(refused.body).code, 'egress.none');
+  });
+
+  it('is confined as `show` says', async (t) => {
+    removeAfter(t, warren, 'boxed');
+    await warren.ok(['up', '--detach', '--name', 'boxed'], { cwd: warren.repository('boxed') });
+    const { machine } = await warren.json<SandboxDetail>(['show', 'boxed']);
+    const { pid, confinement } = machine!;
+    assert.match(confinement.join('\n'), /bwrap/, 'this computer has bwrap');
+    const status = Object.fromEntries(
+      readFileSync(`/proc/${pid}/status`, 'utf8')
+        .split('\n')
+        .map((line) => line.split(':\t') as [string, string]),
+    );
+    assert.notEqual(status['Uid']!.split('\t')[0], '0');
+    assert.equal(BigInt(`0x${status['CapEff']}`), 0n);
+    assert.equal(BigInt(`0x${status['CapBnd']}`), 0n);
+    assert.equal(status['NoNewPrivs'], '1');
+    assert.equal(status['Seccomp'], '2');
+    for (const space of ['net', 'mnt', 'pid', 'ipc', 'uts']) {
+      assert.notEqual(
+        readlinkSync(`/proc/${pid}/ns/${space}`),
+        readlinkSync(`/proc/self/ns/${space}`),
+        space,
+      );
+    }
+    const visible = readdirSync(`/proc/${pid}/root`).sort();
+    assert.deepEqual(visible, ['bin', 'dev', 'etc', 'lib', 'lib64', 'usr', 'warren']);
+    assert.match(readFileSync(`/proc/${pid}/limits`, 'utf8'), /Max core file size\s+0 /);
+    assert.equal(
+      readFileSync(`/proc/${pid}/net/dev`, 'utf8')
+        .split('\n')
+        .filter((line) => /^\s*\w+:/.test(line)).length,
+      1,
+      'lo only',
+    );
+  });
+
+  it('can be told nothing by its own root: calls of the host are not for clients', async (t) => {
+    removeAfter(t, warren, 'sealed');
+    await warren.ok(['up', '--detach', '--name', 'sealed'], { cwd: warren.repository('sealed') });
+    for (const path of [
+      '/warren/poweroff',
+      '/warren/awaken',
+      '/warren/quiesce',
+      '/init',
+      '/warren/git/status',
+    ]) {
+      const answer = await agentCall('sealed', path, {});
+      assert.equal(answer.status, 400, path);
+    }
+    assert.equal(await warren.sh('sealed', 'sudo -n id -u'), '0\n');
+  });
+});
+
+describe('a template', () => {
+  it(`stays as it is through ${RESTORES} restores that write and balloon`, async () => {
+    const template = await templateInUse();
+    const folder = join(warren.env['WARREN_STORE']!, 'templates', template);
+    const before = await digests(folder);
+    for (const file of readdirSync(folder))
+      assert.equal(statSync(join(folder, file)).mode & 0o222, 0, `${file} is writable`);
+    let done = 0;
+    const lane = async () => {
+      while (done < RESTORES) {
+        done++;
+        const ended = await warren.run([
+          'run',
+          '--rm',
+          '--no-repo',
+          '--',
+          'sh',
+          '-c',
+          'head -c 3000000 /dev/urandom > /dev/shm/x; echo x > x; sudo sh -c "echo 3 > /proc/sys/vm/drop_caches"; sync',
+        ]);
+        assert.equal(ended.code, 0, ended.stderr);
+      }
+    };
+    await Promise.all([lane(), lane()]);
+    assert.deepEqual(await digests(folder), before);
+    assert.equal(await templateInUse(), template);
+  });
+
+  it('is built once by two who need it at once, and a cancelled build leaves nothing', async (t) => {
+    removeAfter(t, warren, 'first', 'second');
+    const store = join(warren.env['WARREN_STORE']!, 'templates');
+    const size = ['--memory', '768', '--disk', '9'];
+    const of768 = async () =>
+      (await warren.json<TemplateView[]>(['template', 'ls'])).filter(
+        ({ memoryMib, diskGib }) => memoryMib === 768 && diskGib === 9,
+      );
+    for (const { id } of await of768()) await warren.ok(['template', 'rm', id]);
+
+    const entries = readdirSync(store).sort();
+    const cancelled = await warren.run(['template', 'build', ...size], {
+      onStart: (pid) => void setTimeout(() => process.kill(pid, 'SIGINT'), 2500),
+    });
+    assert.equal(cancelled.code, 130, cancelled.stderr);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.deepEqual(readdirSync(store).sort(), entries);
+
+    const repository = warren.repository('both');
+    const ups = await Promise.all(
+      ['first', 'second'].map((name) =>
+        warren.json<UpResult>(['up', '--name', name, ...size], { cwd: repository }),
+      ),
+    );
+    assert.deepEqual(
+      ups.map(({ created }) => created),
+      [true, true],
+    );
+    const built = await of768();
+    assert.equal(built.length, 1);
+    assert.deepEqual(built[0]!.usedBy.sort(), ['first', 'second']);
+    const refused = await warren.fails(['template', 'rm', built[0]!.id], 'template.in-use');
+    assert.match(refused.stderr, /first/);
+    await warren.ok(['rm', 'first', 'second']);
+    await warren.ok(['template', 'rm', built[0]!.id]);
+  });
+});
+
+const folders = 0;
+
+async function templateInUse(): Promise<string> {
+  const { sandbox } = await warren.json<UpResult>(['up', '--name', 'which'], {
+    cwd: warren.repository('which'),
+  });
+  await warren.ok(['rm', 'which']);
+  return sandbox.template;
+}
+
+async function digests(folder: string): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const file of readdirSync(folder).sort()) {
+    const hash = createHash('sha256');
+    await pipeline(createReadStream(join(folder, file)), hash);
+    found[file] = hash.digest('hex');
+  }
+  return found;
+}
+
+/** A call to the agent by way of the daemon, as an SDK makes it. */
+function agentCall(name: string, path: string, body: object): Promise<{ status: number; body: string }> {
+  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: string }>();
+  const call = request(
+    {
+      socketPath: join(warren.home, '.local/state/warren/run/daemon.sock'),
+      path: `/v1/sandboxes/${name}/agent${path}`,
+      method: 'POST',
+    },
+    async (answer) => {
+      let text = '';
+      for await (const chunk of answer) text += chunk;
+      const probe =
+        answer.statusCode === 200 ? (JSON.parse(text) as { status?: number; body?: string }) : undefined;
+      resolve({ status: probe?.status ?? answer.statusCode!, body: probe?.body ?? text });
+    },
+  );
+  call.once('error', reject);
+  call.end(JSON.stringify(body));
+  return promise;
+}
