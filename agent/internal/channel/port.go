@@ -40,6 +40,10 @@ func openVirtio(device string) (Port, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open %s: %w", device, err)
 	}
+	return newVirtioPort(fd)
+}
+
+func newVirtioPort(fd int) (*virtioPort, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, err
