@@ -56,6 +56,7 @@ func (p slicedPort) Write(bytes []byte) (int, error) {
 		if err != nil {
 			return at, err
 		}
+		runtime.Gosched()
 	}
 	return len(bytes), nil
 }
