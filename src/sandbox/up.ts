@@ -1,23 +1,18 @@
 // `up`, the first walk: repo → environment → image → template → machine → agent. Until the record says
 // `running`, whatever fails or is cancelled takes everything that was made with it.
 
-import { mkdir, rm } from 'node:fs/promises';
-import { sandboxesFolder, sandboxFiles } from '../host/layout.ts';
-import { newMachineId } from '../machine/identity.ts';
 import type { UpRequest, UpResult } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
-import { parseName } from '../protocol/names.ts';
 import { openRepository, type Repository } from '../repo/index.ts';
 import { admit } from './admission.ts';
 import { carryIn, prepareCarry } from './carry-in.ts';
-import type { Conductor, Sandbox } from './conductor.ts';
+import type { Conductor } from './conductor.ts';
+import { create, discard } from './create.ts';
 import { startMachine } from './machines.ts';
-import { chooseName } from './naming.ts';
-import { type SandboxRecord, viewOf, writeRecord } from './record.ts';
+import { findExisting, freeName } from './naming.ts';
+import { viewOf } from './record.ts';
 import type { OnProgress } from './rooms.ts';
 import { settingsFor } from './settings.ts';
-
-const GUEST_FOLDER = '/workspaces';
 
 export async function up(
   conductor: Conductor,
@@ -25,8 +20,22 @@ export async function up(
   onProgress: OnProgress,
   signal: AbortSignal,
 ): Promise<UpResult> {
-  const timings: Record<string, number> = {};
   const repository = request.path === null ? null : await openRepository(request.path);
+  const make = () => upOnce(conductor, request, repository, onProgress, signal);
+  // Two who want the sandbox of one repository get the same.
+  return request.fresh || !repository
+    ? await make()
+    : await conductor.exclusively(`up ${request.name} ${repository.root}`, make);
+}
+
+async function upOnce(
+  conductor: Conductor,
+  request: UpRequest,
+  repository: Repository | null,
+  onProgress: OnProgress,
+  signal: AbortSignal,
+): Promise<UpResult> {
+  const timings: Record<string, number> = {};
   const existing = findExisting(conductor, request, repository);
   if (existing)
     return { sandbox: viewOf(existing.record), created: false, withheld: null, notices: [], timings };
@@ -34,7 +43,7 @@ export async function up(
   const settings = await settingsFor(repository, request);
   const size = { cpus: settings.cpus, memoryMib: settings.memoryMib, diskGib: settings.diskGib };
   admit(conductor, size);
-  const name = request.name === null ? chooseName(conductor, repository) : parseName(request.name);
+  const name = freeName(conductor, request, repository);
   const sandbox = await timed(timings, 'prepareMs', () => create(conductor, { name, repository, size }));
   const carrying = repository
     ? prepareCarry(conductor, sandbox, repository, settings.carry, onProgress, signal)
@@ -78,82 +87,6 @@ export async function up(
       throw new WarrenError({ code: 'usage.cancelled', message: 'cancelled' }, { cause: error });
     throw error;
   }
-}
-
-/** A sandbox that already answers to the request; a taken name that does not fit is an error. */
-function findExisting(
-  conductor: Conductor,
-  request: UpRequest,
-  repository: Repository | null,
-): Sandbox | undefined {
-  const wanted = request.name === null ? undefined : parseName(request.name);
-  const root = repository?.root ?? null;
-  if (wanted === undefined) {
-    return request.fresh || root === null
-      ? undefined
-      : conductor.list().find(({ record }) => record.repository?.root === root);
-  }
-  const taken = conductor.find(wanted);
-  if (!taken) return undefined;
-  if (!request.fresh && (taken.record.repository?.root ?? null) === root) return taken;
-  throw new WarrenError({
-    code: 'sandbox.name-taken',
-    message: `cannot make sandbox "${wanted}": the name is taken${taken.record.repository ? ` by one of ${taken.record.repository.root}` : ''}`,
-    remedy: `choose another --name, or: warren rm ${wanted}`,
-  });
-}
-
-async function create(
-  conductor: Conductor,
-  what: {
-    name: string;
-    repository: Repository | null;
-    size: { cpus: number; memoryMib: number; diskGib: number };
-  },
-): Promise<Sandbox> {
-  const { name, repository, size } = what;
-  const id = conductor.newId();
-  const files = sandboxFiles(conductor.rooms.layout, id);
-  await mkdir(sandboxesFolder(conductor.rooms.layout), { recursive: true, mode: 0o700 });
-  await mkdir(files.machine.folder, { recursive: true, mode: 0o700 });
-  const record: SandboxRecord = {
-    version: 1,
-    id,
-    name,
-    state: 'creating',
-    createdAt: new Date().toISOString(),
-    repository: repository && {
-      root: repository.root,
-      guestPath: `${GUEST_FOLDER}/${repository.name}`,
-      branch: `warren/${name}`,
-      base: repository.head,
-      submodules: [],
-    },
-    image: '',
-    template: '',
-    accelerator: '',
-    ...size,
-    user: 'user',
-    workdir: '/',
-    machineId: newMachineId(),
-    machine: null,
-    handback: null,
-    left: null,
-    note: null,
-  };
-  await writeRecord(conductor.rooms.layout, record);
-  const sandbox = conductor.add(record, null);
-  await conductor.journal(sandbox, 'created', { name, ...size, repository: repository?.root ?? null });
-  return sandbox;
-}
-
-/** Takes back a sandbox that never came up. */
-async function discard(conductor: Conductor, sandbox: Sandbox): Promise<void> {
-  const { machine } = sandbox;
-  sandbox.machine = null;
-  await machine?.kill();
-  await rm(conductor.files(sandbox).folder, { recursive: true, force: true });
-  conductor.forget(sandbox);
 }
 
 async function noticesOf(conductor: Conductor): Promise<string[]> {
