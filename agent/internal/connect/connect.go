@@ -3,6 +3,7 @@
 package connect
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -102,26 +103,41 @@ func Unary[Request, Response any](serve func(r *http.Request, request *Request) 
 	}
 }
 
-const endFlag = 0x02
+const (
+	compressedFlag = 0x01
+	endFlag        = 0x02
+)
 
 // ReadEnvelope reads one message of a streaming request. io.EOF: there is no further one.
 func ReadEnvelope(body io.Reader, into any) error {
 	var head [5]byte
-	if _, err := io.ReadFull(body, head[:]); err != nil {
+	if _, err := io.ReadFull(body, head[:]); err == io.EOF {
 		return io.EOF
+	} else if err != nil {
+		return cutShort(err)
 	}
 	length := binary.BigEndian.Uint32(head[1:])
 	if length > BodyMaxBytes {
 		return Errorf("resource_exhausted", "a message may have %d bytes", BodyMaxBytes)
 	}
-	message := make([]byte, length)
-	if _, err := io.ReadFull(body, message); err != nil {
+	var message bytes.Buffer // grows as the bytes come: a length alone costs nothing
+	if _, err := io.CopyN(&message, body, int64(length)); err != nil {
+		return cutShort(err)
+	}
+	switch {
+	case head[0]&endFlag != 0:
+		return io.EOF
+	case head[0]&compressedFlag != 0:
+		return Errorf("unimplemented", "compressed messages are not taken")
+	}
+	return parse(message.Bytes(), into)
+}
+
+func cutShort(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return Errorf("invalid_argument", "the message is cut short")
 	}
-	if head[0]&endFlag != 0 {
-		return io.EOF
-	}
-	return parse(message, into)
+	return Errorf("canceled", "cannot read the request: %v", err)
 }
 
 // Envelope encodes one message of a stream.
