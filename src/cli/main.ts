@@ -265,5 +265,14 @@ try {
     process.exitCode = asked ? 0 : 2;
   } else process.exitCode = printError(error);
 }
+await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
 // Handles that an unfinished stream still holds must not keep a command from ending.
 process.exit();
+
+/** What was written has reached the reader, or there is none any more. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed || stream.writableLength === 0) resolve();
+    else stream.once('close', resolve).write('', () => resolve());
+  });
+}
