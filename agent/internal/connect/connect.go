@@ -133,6 +133,15 @@ func ReadEnvelope(body io.Reader, into any) error {
 	return parse(message.Bytes(), into)
 }
 
+// ReadRequest reads the one message that a server stream's request has.
+func ReadRequest(body io.Reader, into any) error {
+	err := ReadEnvelope(body, into)
+	if err == io.EOF {
+		return Errorf("invalid_argument", "the request has no message")
+	}
+	return err
+}
+
 func cutShort(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return Errorf("invalid_argument", "the message is cut short")

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/signal"
 	"strconv"
 	"sync"
 	"syscall"
@@ -37,11 +38,17 @@ type Service struct {
 const (
 	endKept          = 30 * time.Second
 	keepAliveDefault = 90 * time.Second
+	// Larger numbers of a header would overflow; they are taken as absent.
+	keepAliveMaxSeconds = 1 << 31
+	timeoutMaxMs        = 9_999_999_999 // Connect: at most ten digits
+	endTermWait         = 2 * time.Second
+	endKillWait         = 2 * time.Second
 )
 
 // Register adds the calls of process.Process.
 func (s *Service) Register(mux *http.ServeMux) {
 	s.sessions = map[uint32]*session{}
+	heedSignals()
 	mux.HandleFunc("POST /process.Process/Start", s.start)
 	mux.HandleFunc("POST /process.Process/Connect", s.connect)
 	mux.HandleFunc("POST /process.Process/StreamInput", s.streamInput)
@@ -52,6 +59,16 @@ func (s *Service) Register(mux *http.ServeMux) {
 	mux.HandleFunc("POST /process.Process/SendSignal", connect.Unary(s.sendSignal))
 }
 
+// heedSignals makes sessions start with the default actions: PID 1 ignores some signals, and what is ignored stays so
+// across exec, which would make a terminal's Ctrl-C do nothing.
+func heedSignals() {
+	for _, each := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(each) {
+			signal.Notify(make(chan os.Signal, 1), each)
+		}
+	}
+}
+
 func (s *Service) start(w http.ResponseWriter, r *http.Request) {
 	var request startRequest
 	user, err := s.User(r)
@@ -59,13 +76,13 @@ func (s *Service) start(w http.ResponseWriter, r *http.Request) {
 		err = s.MayStart(r)
 	}
 	if err == nil {
-		err = connect.ReadEnvelope(r.Body, &request)
+		err = connect.ReadRequest(r.Body, &request)
 	}
 	if err != nil {
 		connect.OpenStream(w).End(err)
 		return
 	}
-	made, outputs, err := s.spawn(&request, user)
+	made, err := s.spawn(&request, user)
 	if err != nil {
 		connect.OpenStream(w).End(err)
 		return
@@ -75,32 +92,28 @@ func (s *Service) start(w http.ResponseWriter, r *http.Request) {
 	s.lock.Lock()
 	s.sessions[made.info.Pid] = made
 	s.lock.Unlock()
-	go s.run(made, outputs)
-	stop := killAfter(r, made)
-	defer stop()
+	if timeout := timeoutOf(r); timeout > 0 { // as envd: the leader ends, whether or not the call is still there
+		made.timeLimit = time.AfterFunc(timeout, func() { _ = made.cmd.Process.Kill() })
+	}
+	go s.run(made)
 	s.stream(w, r, made, sub)
 }
 
 // run pumps the output and, 30 s after the end, forgets the session.
-func (s *Service) run(made *session, outputs []*os.File) {
-	names := []string{"stdout", "stderr"}
-	chunk := pipeChunkBytes
-	if made.pty != nil {
-		names, chunk = []string{"pty"}, ptyChunkBytes
+func (s *Service) run(made *session) {
+	made.pumping.Add(len(made.outputs))
+	for _, each := range made.outputs {
+		go made.pump(each)
 	}
-	made.outputs.Add(len(outputs))
-	for i, output := range outputs {
-		go func() {
-			made.pump(output, names[i], chunk)
-			output.Close()
-		}()
+	made.awaitExit()
+	close(made.exited)
+	if made.timeLimit != nil {
+		made.timeLimit.Stop()
 	}
-	made.finish(made.wait())
-	made.inputLock.Lock()
+	made.finish()
 	if made.stdin != nil {
-		made.stdin.Close()
+		made.stdin.Close() // without the lock: it may be held by a write that nobody will read
 	}
-	made.inputLock.Unlock()
 	time.AfterFunc(endKept, func() {
 		s.lock.Lock()
 		if s.sessions[made.info.Pid] == made {
@@ -112,7 +125,7 @@ func (s *Service) run(made *session, outputs []*os.File) {
 
 func (s *Service) connect(w http.ResponseWriter, r *http.Request) {
 	var request selected
-	err := connect.ReadEnvelope(r.Body, &request)
+	err := connect.ReadRequest(r.Body, &request)
 	var found *session
 	if err == nil {
 		found, err = s.find(request.Process)
@@ -129,8 +142,6 @@ func (s *Service) connect(w http.ResponseWriter, r *http.Request) {
 		stream.End(nil)
 		return
 	}
-	stop := killAfter(r, found)
-	defer stop()
 	s.stream(w, r, found, sub)
 }
 
@@ -142,12 +153,17 @@ func (s *Service) stream(w http.ResponseWriter, r *http.Request, from *session, 
 		return
 	}
 	every := keepAliveDefault
-	if seconds, err := strconv.Atoi(r.Header.Get("Keepalive-Ping-Interval")); err == nil && seconds > 0 {
+	if seconds, err := strconv.Atoi(r.Header.Get("Keepalive-Ping-Interval")); err == nil && seconds > 0 && seconds <= keepAliveMaxSeconds {
 		every = time.Duration(seconds) * time.Second
 	}
 	idle := time.NewTimer(every)
 	defer idle.Stop()
-	deadline := deadlineOf(r)
+	var deadline <-chan time.Time
+	if timeout := timeoutOf(r); timeout > 0 {
+		timer := time.NewTimer(timeout)
+		defer timer.Stop()
+		deadline = timer.C
+	}
 	for {
 		var event []byte
 		select {
@@ -174,39 +190,26 @@ func (s *Service) stream(w http.ResponseWriter, r *http.Request, from *session, 
 
 func timeoutOf(r *http.Request) time.Duration {
 	ms, err := strconv.ParseInt(r.Header.Get("Connect-Timeout-Ms"), 10, 64)
-	if err != nil || ms <= 0 {
+	if err != nil || ms <= 0 || ms > timeoutMaxMs {
 		return 0
 	}
 	return time.Duration(ms) * time.Millisecond
-}
-
-func deadlineOf(r *http.Request) <-chan time.Time {
-	if timeout := timeoutOf(r); timeout > 0 {
-		return time.After(timeout)
-	}
-	return nil
-}
-
-// killAfter ends the leader when the call's own time limit is over, as envd does.
-func killAfter(r *http.Request, target *session) (stop func()) {
-	timeout := timeoutOf(r)
-	if timeout == 0 {
-		return func() {}
-	}
-	timer := time.AfterFunc(timeout, func() { _ = target.cmd.Process.Kill() })
-	return func() { timer.Stop() }
 }
 
 func (s *Service) find(wanted selector) (*session, error) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	if wanted.Tag != "" {
+		var found *session // one that runs goes before one that has ended
 		for _, candidate := range s.sessions {
-			if candidate.info.Tag == wanted.Tag {
-				return candidate, nil
+			if candidate.info.Tag == wanted.Tag && (found == nil || candidate.running()) {
+				found = candidate
 			}
 		}
-		return nil, connect.Errorf("not_found", "process with tag %s not found", wanted.Tag)
+		if found == nil {
+			return nil, connect.Errorf("not_found", "process with tag %s not found", wanted.Tag)
+		}
+		return found, nil
 	}
 	if found, known := s.sessions[wanted.Pid]; known {
 		return found, nil
@@ -219,11 +222,9 @@ func (s *Service) list(*http.Request, *empty) (listResponse, error) {
 	defer s.lock.Unlock()
 	response := listResponse{Processes: []processInfo{}}
 	for _, each := range s.sessions {
-		each.lock.Lock()
-		if each.ended == nil {
+		if each.running() {
 			response.Processes = append(response.Processes, each.info)
 		}
-		each.lock.Unlock()
 	}
 	return response, nil
 }
@@ -253,17 +254,16 @@ func (s *Service) sendInput(_ *http.Request, request *inputRequest) (empty, erro
 func (s *session) write(in input) error {
 	s.inputLock.Lock()
 	defer s.inputLock.Unlock()
-	var to io.Writer
-	data := in.Stdin
+	to, data := s.stdin, in.Stdin
 	switch {
 	case s.pty != nil:
 		to = s.pty
 		if len(in.Pty) > 0 {
 			data = in.Pty
 		}
-	case s.stdin != nil:
-		to = s.stdin
-	default:
+	case len(in.Pty) > 0:
+		return connect.Errorf("internal", "the process has no terminal")
+	case s.stdin == nil || s.stdinClosed:
 		return connect.Errorf("internal", "stdin is not open")
 	}
 	if _, err := to.Write(data); err != nil {
@@ -284,7 +284,7 @@ func (s *Service) closeStdin(_ *http.Request, request *selected) (empty, error) 
 	defer found.inputLock.Unlock()
 	if found.stdin != nil {
 		found.stdin.Close()
-		found.stdin = nil
+		found.stdinClosed = true
 	}
 	return empty{}, nil
 }
@@ -341,24 +341,31 @@ func (s *Service) sendSignal(_ *http.Request, request *signalRequest) (empty, er
 // EndAll ends every session: SIGTERM, two seconds, SIGKILL.
 func (s *Service) EndAll() {
 	s.lock.Lock()
-	running := make([]*session, 0, len(s.sessions))
+	all := make([]*session, 0, len(s.sessions))
 	for _, each := range s.sessions {
-		running = append(running, each)
+		all = append(all, each)
 	}
 	s.lock.Unlock()
-	signalAll := func(signal syscall.Signal) (left int) {
-		for _, each := range running {
+	for _, step := range []struct {
+		signal syscall.Signal
+		wait   time.Duration
+	}{{syscall.SIGTERM, endTermWait}, {syscall.SIGKILL, endKillWait}} {
+		for _, each := range all {
 			each.lock.Lock()
 			if each.ended == nil {
-				left++
-				_ = syscall.Kill(-int(each.info.Pid), signal)
+				_ = syscall.Kill(-int(each.info.Pid), step.signal)
 			}
 			each.lock.Unlock()
 		}
-		return left
+		over := time.NewTimer(step.wait)
+		defer over.Stop()
+		for _, each := range all {
+			select {
+			case <-each.exited:
+				continue
+			case <-over.C:
+			}
+			break
+		}
 	}
-	for deadline := time.Now().Add(2 * time.Second); signalAll(syscall.SIGTERM) > 0 && time.Now().Before(deadline); {
-		time.Sleep(20 * time.Millisecond)
-	}
-	signalAll(syscall.SIGKILL)
 }

@@ -1,12 +1,13 @@
 package process
 
 import (
-	"io"
 	"os"
 	"os/exec"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A session: one process, its output and those who listen.
@@ -20,19 +21,46 @@ const (
 )
 
 type session struct {
-	info  processInfo
-	cmd   *exec.Cmd
-	pty   *os.File
-	stdin io.WriteCloser
+	info      processInfo
+	cmd       *exec.Cmd
+	pty       *os.File
+	stdin     *os.File // nil: not asked for
+	outputs   []*output
+	timeLimit *time.Timer   // of the call that started it, which may be gone
+	exited    chan struct{} // closed when the leader has ended
 
-	inputLock sync.Mutex // one writer of input at a time
+	inputLock   sync.Mutex // one writer of input at a time
+	stdinClosed bool
 
+	order       sync.Mutex // held while one event goes to all subscribers
 	lock        sync.Mutex
 	subscribers map[*subscriber]struct{}
-	ended       []byte // the end event, once there is one
-	outputs     sync.WaitGroup
-	lastOutput  atomic.Int64
+	ended       []byte // the end event, once there is one; until then the pid is ours
+	pumping     sync.WaitGroup
+	lastOutput  atomic.Int64 // since processStart
 }
+
+// output is stdout, stderr or the terminal.
+type output struct {
+	file       *os.File
+	stream     string
+	chunkBytes int
+	published  atomic.Int64
+	held       atomic.Bool // something was read and is not published yet
+}
+
+// pending is how much was written and not read yet.
+func (o *output) pending() (bytes int) {
+	raw, err := o.file.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	_ = raw.Control(func(fd uintptr) { bytes, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+	return bytes
+}
+
+// The wall clock jumps when a machine awakes.
+var processStart = time.Now()
 
 // subscriber is one stream to the host. Sending blocks the process: that is the back-pressure.
 type subscriber struct {
@@ -62,6 +90,12 @@ func (s *session) subscribe(sub *subscriber) (ended []byte, running bool) {
 	return nil, true
 }
 
+func (s *session) running() bool {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	return s.ended == nil
+}
+
 func (s *session) unsubscribe(sub *subscriber) {
 	close(sub.gone)
 	s.lock.Lock()
@@ -70,6 +104,8 @@ func (s *session) unsubscribe(sub *subscriber) {
 }
 
 func (s *session) publish(event []byte) {
+	s.order.Lock()
+	defer s.order.Unlock()
 	s.lock.Lock()
 	subs := make([]*subscriber, 0, len(s.subscribers))
 	for sub := range s.subscribers {
@@ -83,15 +119,18 @@ func (s *session) publish(event []byte) {
 
 // pump reads one output to its end. After the end event it goes on reading, so that a descendant which holds the
 // pipe is not killed by writing to it.
-func (s *session) pump(from io.Reader, stream string, chunkBytes int) {
-	defer s.outputs.Done()
-	buffer := make([]byte, chunkBytes)
+func (s *session) pump(from *output) {
+	defer s.pumping.Done()
+	defer from.file.Close()
+	buffer := make([]byte, from.chunkBytes)
 	for {
-		n, err := from.Read(buffer)
+		n, err := from.file.Read(buffer)
 		if n > 0 {
-			s.lastOutput.Store(time.Now().UnixNano())
-			s.publish(dataEvent(stream, buffer[:n]))
-			s.lastOutput.Store(time.Now().UnixNano())
+			from.held.Store(true)
+			s.publish(dataEvent(from.stream, buffer[:n]))
+			from.published.Add(int64(n))
+			s.lastOutput.Store(int64(time.Since(processStart)))
+			from.held.Store(false)
 		}
 		if err != nil {
 			return
@@ -99,11 +138,14 @@ func (s *session) pump(from io.Reader, stream string, chunkBytes int) {
 	}
 }
 
-// finish publishes the end after all output.
-func (s *session) finish(state end) {
+// finish publishes the end after all output. The leader is reaped here and not before, so that a signal never
+// reaches a stranger who got its number.
+func (s *session) finish() {
 	s.drain()
-	event := endEvent(state)
+	s.order.Lock()
+	defer s.order.Unlock()
 	s.lock.Lock()
+	event := endEvent(s.reap())
 	s.ended = event
 	subs := s.subscribers
 	s.subscribers = map[*subscriber]struct{}{}
@@ -116,34 +158,35 @@ func (s *session) finish(state end) {
 	}
 }
 
+// drain returns when the outputs have ended. A descendant may hold them open: then when all that the leader wrote is
+// published, and the descendant is quiet or had its time.
 func (s *session) drain() {
 	done := make(chan struct{})
 	go func() {
-		s.outputs.Wait()
+		s.pumping.Wait()
 		close(done)
 	}()
 	exited := time.Now()
+	upTo := make([]int64, len(s.outputs)) // a chunk more than the leader can have written
+	for i, each := range s.outputs {
+		upTo[i] = each.published.Load() + int64(each.pending()+each.chunkBytes)
+	}
+	look := time.NewTicker(quietAfterExit / 4)
+	defer look.Stop()
 	for {
 		select {
 		case <-done:
 			return
-		case <-time.After(quietAfterExit):
-			quiet := time.Since(time.Unix(0, s.lastOutput.Load())) >= quietAfterExit
-			if (quiet && !s.backlogged()) || time.Since(exited) > drainAtMost && !s.backlogged() {
-				return
-			}
+		case <-look.C:
+		}
+		through := true
+		for i, each := range s.outputs {
+			empty := each.pending() == 0 && !each.held.Load()
+			through = through && (empty || each.published.Load() >= upTo[i])
+		}
+		quiet := time.Since(exited) >= quietAfterExit && time.Since(processStart)-time.Duration(s.lastOutput.Load()) >= quietAfterExit
+		if through && (quiet || time.Since(exited) >= drainAtMost) {
+			return
 		}
 	}
-}
-
-// backlogged: a subscriber has not taken all that was read; its output must come before the end.
-func (s *session) backlogged() bool {
-	s.lock.Lock()
-	defer s.lock.Unlock()
-	for sub := range s.subscribers {
-		if len(sub.events) == cap(sub.events) {
-			return true
-		}
-	}
-	return false
 }

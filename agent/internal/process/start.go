@@ -2,15 +2,16 @@ package process
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 	"warren.dev/agent/internal/account"
 	"warren.dev/agent/internal/connect"
 )
@@ -21,15 +22,15 @@ const (
 )
 
 // spawn starts the process of a request; its output is not read yet.
-func (s *Service) spawn(request *startRequest, user account.User) (*session, []*os.File, error) {
+func (s *Service) spawn(request *startRequest, user account.User) (*session, error) {
 	cwd, err := s.workingFolder(request.Process.Cwd, user)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	environment := s.environment(request, user)
 	path, err := lookPath(request.Process.Cmd, cwd, environment)
 	if err != nil {
-		return nil, nil, connect.Errorf("invalid_argument", "cannot start %q: %v", request.Process.Cmd, err)
+		return nil, connect.Errorf("invalid_argument", "cannot start %q: %v", request.Process.Cmd, err)
 	}
 	cmd := &exec.Cmd{Path: path, Args: append([]string{request.Process.Cmd}, request.Process.Args...), Dir: cwd, Env: environment}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -40,70 +41,91 @@ func (s *Service) spawn(request *startRequest, user account.User) (*session, []*
 		info:        processInfo{Config: request.Process, Tag: request.Tag},
 		cmd:         cmd,
 		subscribers: map[*subscriber]struct{}{},
+		exited:      make(chan struct{}),
 	}
-	var outputs []*os.File
 	if request.Pty != nil {
-		outputs, err = made.startPty(request.Pty, user)
+		err = made.startPty(request.Pty, user)
 	} else {
-		outputs, err = made.startPipes(request.Stdin == nil || *request.Stdin)
+		err = made.startPipes(request.Stdin == nil || *request.Stdin, user)
 	}
 	if err != nil {
-		return nil, nil, connect.Errorf("invalid_argument", "cannot start %q: %v", request.Process.Cmd, err)
+		return nil, connect.Errorf("invalid_argument", "cannot start %q: %v", request.Process.Cmd, err)
 	}
 	made.info.Pid = uint32(cmd.Process.Pid)
-	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", cmd.Process.Pid), []byte(childOOMScore), 0)
-	return made, outputs, nil
+	return made, nil
 }
 
-func (s *session) startPty(config *ptyConfig, user account.User) ([]*os.File, error) {
+const ownOOMScore = "/proc/self/oom_score_adj"
+
+var scoring sync.Mutex // held while the agent has a child's score
+
+// startScored starts a process with a child's score from its first moment: what it forks at once must not inherit
+// the agent's, which is never killed for memory.
+func startScored(cmd *exec.Cmd) error {
+	scoring.Lock()
+	defer scoring.Unlock()
+	own, err := os.ReadFile(ownOOMScore)
+	if err == nil && os.WriteFile(ownOOMScore, []byte(childOOMScore), 0) == nil {
+		defer func() { _ = os.WriteFile(ownOOMScore, own, 0) }()
+	}
+	return cmd.Start()
+}
+
+func (s *session) startPty(config *ptyConfig, user account.User) error {
 	master, terminal, err := pty.Open()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer terminal.Close()
 	_ = terminal.Chown(int(user.Uid), -1)
 	_ = pty.Setsize(master, size(config))
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = terminal, terminal, terminal
 	s.cmd.SysProcAttr.Setctty = true
-	if err := s.cmd.Start(); err != nil {
+	if err := startScored(s.cmd); err != nil {
 		master.Close()
-		return nil, err
+		return err
 	}
 	s.pty = master
-	return []*os.File{master}, nil
+	s.outputs = []*output{{file: master, stream: "pty", chunkBytes: ptyChunkBytes}}
+	return nil
 }
 
-func (s *session) startPipes(wantsStdin bool) ([]*os.File, error) {
-	var pipes [4]*os.File // out read, out write, err read, err write
-	var err error
-	if pipes[0], pipes[1], err = os.Pipe(); err != nil {
-		return nil, err
-	}
-	if pipes[2], pipes[3], err = os.Pipe(); err != nil {
-		return nil, err
-	}
-	defer pipes[1].Close()
-	defer pipes[3].Close()
-	s.cmd.Stdout, s.cmd.Stderr = pipes[1], pipes[3]
-	var given *os.File
-	if wantsStdin {
-		in, out, err := os.Pipe()
+func (s *session) startPipes(wantsStdin bool, user account.User) (err error) {
+	var theirs, ours []*os.File
+	defer func() {
+		closeAll(theirs)
 		if err != nil {
-			return nil, err
+			closeAll(ours)
 		}
-		given = in
-		s.cmd.Stdin, s.stdin = in, out
+	}()
+	for _, stream := range []string{"stdout", "stderr"} {
+		read, write, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		theirs, ours = append(theirs, write), append(ours, read)
+		s.outputs = append(s.outputs, &output{file: read, stream: stream, chunkBytes: pipeChunkBytes})
 	}
-	err = s.cmd.Start()
-	if given != nil {
-		given.Close()
+	s.cmd.Stdout, s.cmd.Stderr = theirs[0], theirs[1]
+	if wantsStdin {
+		read, write, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		theirs, ours = append(theirs, read), append(ours, write)
+		s.cmd.Stdin, s.stdin = read, write
 	}
-	if err != nil {
-		pipes[0].Close()
-		pipes[2].Close()
-		return nil, err
+	// Who opens /dev/stderr opens the pipe anew, which only its owner may.
+	for _, each := range theirs {
+		_ = each.Chown(int(user.Uid), -1)
 	}
-	return []*os.File{pipes[0], pipes[2]}, nil
+	return startScored(s.cmd)
+}
+
+func closeAll(files []*os.File) {
+	for _, each := range files {
+		each.Close()
+	}
 }
 
 func size(config *ptyConfig) *pty.Winsize {
@@ -117,8 +139,18 @@ func size(config *ptyConfig) *pty.Winsize {
 	return &pty.Winsize{Cols: cols, Rows: rows}
 }
 
-// wait answers how the process ended, in envd's words.
-func (s *session) wait() end {
+// awaitExit returns when the leader has ended, which is not reaped yet.
+func (s *session) awaitExit() {
+	for {
+		err := unix.Waitid(unix.P_PID, s.cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
+}
+
+// reap answers how the process ended, in envd's words.
+func (s *session) reap() end {
 	err := s.cmd.Wait()
 	state := s.cmd.ProcessState
 	if state == nil {
@@ -200,8 +232,8 @@ func lookPath(command, cwd string, environment []string) (string, error) {
 		}
 	}
 	for _, folder := range filepath.SplitList(path) {
-		if folder == "" {
-			folder = cwd
+		if !filepath.IsAbs(folder) {
+			folder = filepath.Join(cwd, folder)
 		}
 		if candidate := filepath.Join(folder, command); executable(candidate) == nil {
 			return candidate, nil
