@@ -168,6 +168,7 @@ func (c *client) must(name, format string, args ...any) string {
 
 // events is one stream.
 type events struct {
+	early string // came with what `until` awaited, after it
 	t     *testing.T
 	body  io.ReadCloser
 	leave context.CancelFunc
@@ -282,7 +283,12 @@ func (e *events) rest() (r result) {
 // until reads on until the output has what is awaited; it answers all of it.
 func (e *events) until(awaited string) (seen string) {
 	e.t.Helper()
-	for !strings.Contains(seen, awaited) {
+	seen, e.early = e.early, ""
+	for {
+		if at := strings.Index(seen, awaited); at >= 0 {
+			e.early = seen[at+len(awaited):]
+			return seen
+		}
 		next, failed := e.next()
 		if next == nil || next.End != nil {
 			e.t.Fatalf("ended with %v before %q; seen %q", failed, awaited, seen)
@@ -291,7 +297,6 @@ func (e *events) until(awaited string) (seen string) {
 			seen += string(next.Data.Stdout) + string(next.Data.Stderr) + string(next.Data.Pty)
 		}
 	}
-	return seen
 }
 
 func (e *events) expectEnd(code int, status string) result {

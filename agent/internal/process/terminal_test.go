@@ -98,7 +98,7 @@ func TestJobControl(t *testing.T) {
 	e.until("ready> ")
 	c.typeIn(e, "bg; jobs\n")
 	e.until("Running")
-	c.typeIn(e, "kill %1; wait; echo no$((0))more\n")
+	c.typeIn(e, "kill -9 %1; echo no$((0))more\n")
 	e.until("no0more")
 	c.typeIn(e, "\x04")
 	e.rest()
