@@ -60,7 +60,6 @@ export const machineFiles = (folder: string) => ({
   disk: join(folder, 'disk.qcow2'),
   /** Memory of a machine that was booted rather than restored. */
   memory: join(folder, 'memory.img'),
-  record: join(folder, 'machine.json'),
   console: join(folder, 'console.log'),
   vmmLog: join(folder, 'vmm.log'),
 });

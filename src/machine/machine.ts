@@ -14,7 +14,7 @@ import { end, launch, vmmFailed } from './launch.ts';
 import { attach } from './link/attach.ts';
 import { Link } from './link/link.ts';
 
-/** What a later process needs to find the machine again; kept as `machine.json`. */
+/** What a later process needs to find the machine again; kept in the sandbox's record. */
 export interface MachineRecord {
   driver: string;
   vmm: ProcessId;

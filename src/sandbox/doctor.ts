@@ -77,7 +77,11 @@ export async function doctor(conductor: Conductor): Promise<DoctorCheck[]> {
 async function tool(name: string, args: string[], remedy: string): Promise<DoctorCheck> {
   try {
     const { stdout, stderr } = await run(name, args, { timeoutMs: 10_000 });
-    return { name, state: 'ok', says: (stdout.toString() || stderr).trim().split('\n')[0] ?? '' };
+    return {
+      name,
+      state: 'ok',
+      says: name === 'mkfs.erofs' ? 'installed' : ((stdout.toString() || stderr).trim().split('\n')[0] ?? ''),
+    };
   } catch (error) {
     return { name, state: 'missing', says: (error as Error).message, remedy };
   }

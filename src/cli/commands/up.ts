@@ -75,11 +75,14 @@ export function tell(result: UpResult): void {
 /** What stayed at home, a line a kind. */
 function describeWithheld(withheld: Withheld): string[] {
   const some = (names: string[], total: number) =>
-    `${names.slice(0, 5).map(sanitizeLine).join(', ')}${total > 5 ? ', …' : ''}`;
+    `${names
+      .slice(0, 5)
+      .map((text) => sanitizeLine(text))
+      .join(', ')}${total > 5 ? ', …' : ''}`;
   return [
     ...(withheld.env.length > 0
       ? [
-          `withheld: ${withheld.env.map(sanitizeLine).join(', ')} (to carry one, name it in warren.json: "carry")`,
+          `withheld: ${withheld.env.map((text) => sanitizeLine(text)).join(', ')} (to carry one, name it in warren.json: "carry")`,
         ]
       : []),
     ...(withheld.untrackedTotal > 0
@@ -91,8 +94,10 @@ function describeWithheld(withheld: Withheld): string[] {
       ? [`withheld: ${plural(withheld.ignoredTotal, 'ignored file or folder', 'ignored files and folders')}`]
       : []),
     ...(withheld.submodulesNotCheckedOut.length > 0
-      ? [`not checked out, so not there: ${withheld.submodulesNotCheckedOut.map(sanitizeLine).join(', ')}`]
+      ? [
+          `not checked out, so not there: ${withheld.submodulesNotCheckedOut.map((text) => sanitizeLine(text)).join(', ')}`,
+        ]
       : []),
-    ...withheld.notices.map(sanitizeLine),
+    ...withheld.notices.map((text) => sanitizeLine(text)),
   ];
 }
