@@ -11,9 +11,9 @@ const warren = openWarren();
 describe('bad input', { timeout: 120_000 }, () => {
   const cases: [args: string[], code: string, exit: number][] = [
     [['up', '/nowhere'], 'repo.', 1],
-    [['up', '--name', 'Not A Name'], 'usage.', 2],
-    [['up', '--name', '-x'], 'usage.', 2],
-    [['up', '--name', 'x'.repeat(200)], 'usage.', 2],
+    [['run', '--no-repo', '--name', 'Not A Name', '--', 'true'], 'usage.', 2],
+    [['run', '--no-repo', '--name', '-x', '--', 'true'], 'usage.', 2],
+    [['run', '--no-repo', '--name', 'x'.repeat(200), '--', 'true'], 'usage.', 2],
     [['run', '--no-repo', '--cpus', '0', '--', 'true'], 'usage.size', 2],
     [['run', '--no-repo', '--memory', '999999999', '--', 'true'], 'usage.size', 2],
     [['run', '--no-repo', '--env', 'Dockerfile', '--', 'true'], 'usage.environment', 2],
@@ -22,7 +22,7 @@ describe('bad input', { timeout: 120_000 }, () => {
     [['merge', 'nobody'], 'sandbox.not-found', 1],
     [['rm', 'nobody'], 'sandbox.not-found', 1],
     [['cp', 'nobody:/x', '.'], 'sandbox.not-found', 1],
-    [['shell', '../../etc'], 'sandbox.not-found', 1],
+    [['exec', '../../etc', '--', 'true'], 'sandbox.not-found', 1],
     [['template', 'rm', 'nothing'], 'template.', 1],
   ];
   for (const [args, code, exit] of cases) {
