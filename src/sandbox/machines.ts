@@ -3,12 +3,14 @@
 import { chmod, copyFile, mkdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { refuseAll } from '../egress/refuse.ts';
 import { machineRuntimeFolder, machineSockets } from '../host/layout.ts';
+import { run } from '../host/run.ts';
 import type { Accelerator } from '../machine/accelerator.ts';
 import type { MachineSpec } from '../machine/driver.ts';
 import { Machine } from '../machine/machine.ts';
 import type { Template } from '../machine/template.ts';
 import type { Conductor, Sandbox } from './conductor.ts';
 import type { SandboxRecord } from './record.ts';
+import type { Rooms } from './rooms.ts';
 
 const AWAKEN_TIMEOUT_MS = 120_000;
 
@@ -42,7 +44,7 @@ export async function startMachine(
     diskGib: record.diskGib,
     memory:
       how === 'restore'
-        ? { file: template.files.memory, shared: false }
+        ? { file: await templateMemory(rooms, template, files.memory), shared: false }
         : { file: await freshMemory(files.memory, record.memoryMib), shared: true },
     ...(how === 'restore' && { restore: { device: template.files.device } }),
     sockets: machineSockets(runtime),
@@ -72,6 +74,13 @@ export async function wake(machine: Machine, record: SandboxRecord): Promise<voi
 
 export async function openDoor(machine: Machine, timeoutMs?: number): Promise<void> {
   await machine.serveEgress(refuseAll, timeoutMs);
+}
+
+/** A VMM that needs its memory file writable gets a copy: a template's own is written by nobody. */
+async function templateMemory(rooms: Rooms, template: Template, own: string): Promise<string> {
+  if ((await rooms.found()).readonlyMemory) return template.files.memory;
+  await run('cp', ['--sparse=always', '--reflink=auto', '--no-preserve=mode', template.files.memory, own]);
+  return own;
 }
 
 /** A booted machine's memory is a sparse file of its own, removed with the machine. */
