@@ -8,10 +8,8 @@ import { join } from 'node:path';
 import { writeJsonAtomic } from '../host/atomic-file.ts';
 import { machineSockets } from '../host/layout.ts';
 import type { BoxOptions } from './confine.ts';
-import type { Driver, DriverFound, MachineSpec } from './driver.ts';
+import type { Accelerator, Driver, DriverFound, MachineSpec } from './driver.ts';
 import { end, launch } from './launch.ts';
-
-export type Accelerator = { kind: 'kvm' } | { kind: 'emulation'; why: string };
 
 export interface AcceleratorProbe {
   driver: Driver;

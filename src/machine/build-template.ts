@@ -9,9 +9,8 @@ import { makeFolderAtomic } from '../host/atomic-file.ts';
 import { machineSockets, templateFiles } from '../host/layout.ts';
 import { run } from '../host/run.ts';
 import { WarrenError } from '../protocol/error.ts';
-import type { Accelerator } from './accelerator.ts';
 import type { BoxOptions } from './confine.ts';
-import type { Driver, DriverFound, MachineSpec } from './driver.ts';
+import type { Accelerator, Driver, DriverFound, MachineSpec } from './driver.ts';
 import { newMachineId } from './identity.ts';
 import { Machine } from './machine.ts';
 import {

@@ -1,8 +1,6 @@
 // What the core needs of a VMM. A driver's name appears only in its own folder: the core reads `features`.
 // `plan` is pure; shared machinery (launch.ts) confines and starts what it returns.
 
-import type { Accelerator } from './accelerator.ts';
-
 export interface Driver {
   readonly name: string;
   readonly features: Features;
@@ -32,6 +30,9 @@ export interface DriverMissing {
   reason: string;
   remedy: string;
 }
+
+/** How the guest's CPU runs; see accelerator.ts. */
+export type Accelerator = { kind: 'kvm' } | { kind: 'emulation'; why: string };
 
 /** A machine as the core wants it. Paths are those of the host. */
 export interface MachineSpec {

@@ -6,7 +6,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { templateFiles } from '../host/layout.ts';
 import { WarrenError } from '../protocol/error.ts';
-import type { Accelerator } from './accelerator.ts';
+import type { Accelerator } from './driver.ts';
 
 /** Everything that makes two templates different. Changing any of it builds a new one. */
 export interface TemplateKey {

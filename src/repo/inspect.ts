@@ -8,11 +8,20 @@ import { git, gitSealed, isCommandFailure } from './git.ts';
 import { fromGit, rejected, tooLarge } from './handback-error.ts';
 import { objectSizes, sizeSink } from './object-sizes.ts';
 import type { Repository } from './open.ts';
-import type { HandbackLimits } from './receive.ts';
 import type { Risk } from './risks.ts';
 import { type Survey, survey } from './survey.ts';
 import { diffTrees } from './tree-diff.ts';
 import { TreeReader } from './tree-reader.ts';
+
+export interface HandbackLimits {
+  packBytes: number;
+  inflatedBytes: number;
+  blobBytes: number;
+  objects: number;
+  commits: number;
+  pathBytes: number;
+  timeoutMs: number;
+}
 
 export interface Inspection extends Survey {
   /** Commits that `tip` has and `base` has not. */

@@ -7,21 +7,11 @@ import { limits as defaults } from '../protocol/limits.ts';
 import { startDeadline } from './deadline.ts';
 import { git, gitSealed, hardened, isCommandFailure, stderrOf } from './git.ts';
 import { fromGit, interrupted, rejected } from './handback-error.ts';
-import { type Inspection, inspect } from './inspect.ts';
+import { type HandbackLimits, type Inspection, inspect } from './inspect.ts';
 import { limitBytes } from './limit-bytes.ts';
 import type { Repository } from './open.ts';
 import { makeQuarantine, type Quarantine } from './quarantine.ts';
 import { handbackRef, isObjectId } from './ref-name.ts';
-
-export interface HandbackLimits {
-  packBytes: number;
-  inflatedBytes: number;
-  blobBytes: number;
-  objects: number;
-  commits: number;
-  pathBytes: number;
-  timeoutMs: number;
-}
 
 export interface ReceiveOptions {
   sandbox: string;

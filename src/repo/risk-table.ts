@@ -1,6 +1,19 @@
 // The files that hosts execute or obey, by path. Pure data; `risks.ts` applies it. The first row that fits counts.
 
-import type { RiskKind } from './risks.ts';
+export type RiskKind =
+  | 'hook'
+  | 'ci'
+  | 'editor'
+  | 'shell'
+  | 'build'
+  | 'package'
+  | 'git'
+  | 'container'
+  | 'agent'
+  | 'executable'
+  | 'symlink'
+  | 'submodule'
+  | 'repository';
 
 /** Matched against the whole path, in lower case: a file system may not tell cases apart. */
 export const riskTable: readonly [pattern: RegExp, kind: RiskKind, why: string][] = [

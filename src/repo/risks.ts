@@ -3,22 +3,7 @@
 // not a verdict: the code itself can be hostile too.
 
 import { becameExecutable, type Change, isDeleted, isGitlink, isSymlink } from './changes.ts';
-import { insides, riskTable } from './risk-table.ts';
-
-export type RiskKind =
-  | 'hook'
-  | 'ci'
-  | 'editor'
-  | 'shell'
-  | 'build'
-  | 'package'
-  | 'git'
-  | 'container'
-  | 'agent'
-  | 'executable'
-  | 'symlink'
-  | 'submodule'
-  | 'repository';
+import { insides, type RiskKind, riskTable } from './risk-table.ts';
 
 export interface Risk {
   path: string;

@@ -4,8 +4,7 @@ import { chmod, copyFile, mkdir, rm, truncate, writeFile } from 'node:fs/promise
 import { refuseAll } from '../egress/refuse.ts';
 import { machineRuntimeFolder, machineSockets } from '../host/layout.ts';
 import { run } from '../host/run.ts';
-import type { Accelerator } from '../machine/accelerator.ts';
-import type { MachineSpec } from '../machine/driver.ts';
+import type { Accelerator, MachineSpec } from '../machine/driver.ts';
 import { Machine } from '../machine/machine.ts';
 import type { Template } from '../machine/template.ts';
 import type { Conductor, Sandbox } from './conductor.ts';

@@ -3,8 +3,8 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { templateFiles } from '../host/layout.ts';
-import type { Accelerator } from '../machine/accelerator.ts';
 import { buildTemplate } from '../machine/build-template.ts';
+import type { Accelerator } from '../machine/driver.ts';
 import {
   listTemplates,
   openTemplate,
