@@ -64,6 +64,7 @@ export async function discard(conductor: Conductor, sandbox: Sandbox): Promise<v
   const { machine } = sandbox;
   sandbox.machine = null;
   await machine?.kill();
-  await rm(conductor.files(sandbox).folder, { recursive: true, force: true });
+  // The last words of a VMM may still come into its log.
+  await rm(conductor.files(sandbox).folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
   conductor.forget(sandbox);
 }

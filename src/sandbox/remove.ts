@@ -26,7 +26,7 @@ export async function erase(conductor: Conductor, sandbox: Sandbox): Promise<voi
   const gone = temporaryBeside(folder);
   await rename(folder, gone);
   conductor.forget(sandbox);
-  await rm(gone, { recursive: true, force: true });
+  await rm(gone, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
   await rm(machineRuntimeFolder(conductor.rooms.layout, sandbox.record.id), { recursive: true, force: true });
 }
 
