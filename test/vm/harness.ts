@@ -108,9 +108,30 @@ export class Warren {
     }[];
     if (names.length > 0) await this.run(['rm', '--force', ...names.map(({ name }) => name)]);
     await this.run(['daemon', 'stop']);
-    const left = processes((args) => args.some((arg) => arg.includes(this.home)));
-    rmSync(this.home, { recursive: true, force: true });
+    const left = this.#endWhatIsLeft();
+    rmSync(this.home, { recursive: true, force: true, maxRetries: 10 });
     assert.deepEqual(left, [], 'processes are left');
+  }
+
+  /** After a test that failed half-way; answers the pids. The box names the home, the VMM in it shares its `-name`. */
+  #endWhatIsLeft(): number[] {
+    const names = new Set<string>();
+    const boxes = processes((args) => {
+      const mine = args.some((arg) => arg.includes(this.home));
+      const name = args[args.indexOf('-name') + 1];
+      if (mine && args.includes('-name') && name) names.add(name);
+      return mine;
+    });
+    const machines = processes(
+      (args) => args.includes('-name') && names.has(args[args.indexOf('-name') + 1] ?? ''),
+    );
+    const left = [...new Set([...boxes, ...machines])];
+    for (const pid of left) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {}
+    }
+    return left;
   }
 }
 
