@@ -1,0 +1,65 @@
+// What the door writes down: one event per DNS question, flow and request. Times and counts come from the host;
+// what the guest claims is marked so.
+
+import type { Protocol } from '../policy/verdict.ts';
+
+export interface GuestClaim {
+  /** Told by the agent, never used for a decision. */
+  pid?: number;
+  uid?: number;
+  comm?: string;
+  cmdline?: string;
+}
+
+interface Common {
+  /** Of the flow; a DNS question has none. */
+  flow: number | null;
+  host: string;
+  port: number | null;
+  decision: 'allow' | 'deny' | 'ask';
+  ruleId: string | null;
+  reason: string | null;
+}
+
+export interface DnsEvent extends Common {
+  kind: 'dns';
+  type: string;
+  answer: string;
+}
+
+export interface FlowEvent extends Common {
+  kind: 'flow';
+  protocol: Protocol | null;
+  upstream: string | null;
+  bytesUp: number;
+  bytesDown: number;
+  durationMs: number;
+  guest: GuestClaim | null;
+}
+
+export interface RequestEvent extends Common {
+  kind: 'request';
+  protocol: 'http' | 'https';
+  method: string;
+  /** Without its query. */
+  path: string;
+  status: number | null;
+  bytesUp: number;
+  bytesDown: number;
+  durationMs: number;
+  /** Names of the secrets that were put in. */
+  secrets: readonly string[];
+}
+
+/** What is not a flow: a policy that was refused, a misused placeholder, a limit that was hit. */
+export interface NoticeEvent extends Common {
+  kind: 'notice';
+  code: string;
+}
+
+export type AuditEvent = DnsEvent | FlowEvent | RequestEvent | NoticeEvent;
+
+export interface Audit {
+  /** Resolves once the event is in the kernel's hands. When it rejects, what asked for it must be denied. */
+  write(event: AuditEvent): Promise<void>;
+}
