@@ -38,7 +38,7 @@ export async function whenGone(id: ProcessId, timeoutMs: number): Promise<boolea
 }
 
 export interface ProcessUse {
-  /** Memory that only this process has (Private_Clean + Private_Dirty), in MiB. */
+  /** Memory that it alone has and nothing else could give back (Private_Dirty), in MiB. */
   privateMib: number;
   /** Its share of all memory it maps, in MiB. */
   proportionalMib: number;
@@ -53,7 +53,7 @@ export function processUse(pid: number): ProcessUse | undefined {
     const kib = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(rollup)?.[1] ?? 0);
     const stat = readStat(pid);
     return {
-      privateMib: (kib('Private_Clean') + kib('Private_Dirty')) / 1024,
+      privateMib: kib('Private_Dirty') / 1024,
       proportionalMib: kib('Pss') / 1024,
       cpuSeconds: (stat?.cpuTicks ?? 0) / 100,
     };

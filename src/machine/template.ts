@@ -6,7 +6,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { templateFiles } from '../host/layout.ts';
 import { WarrenError } from '../protocol/error.ts';
-import type { Accelerator } from './driver.ts';
+import type { Accelerator, Driver, DriverFound, MachineSpec } from './driver.ts';
 
 /** Everything that makes two templates different. Changing any of it builds a new one. */
 export interface TemplateKey {
@@ -14,6 +14,8 @@ export interface TemplateKey {
   kernelDigest: string;
   vmm: string;
   accelerator: Accelerator['kind'];
+  /** Machine type, CPU model and devices: see `hardwareDigest`. */
+  hardware: string;
   cpus: number;
   memoryMib: number;
   diskGib: number;
@@ -21,7 +23,7 @@ export interface TemplateKey {
   recipe: number;
 }
 
-export const TEMPLATE_RECIPE = 1;
+export const TEMPLATE_RECIPE = 2;
 
 export interface TemplateRecord {
   key: TemplateKey;
@@ -44,6 +46,29 @@ export interface Template {
 export function templateDigest(key: TemplateKey): string {
   const sorted = Object.entries(key).sort(([a], [b]) => (a < b ? -1 : 1));
   return createHash('sha256').update(JSON.stringify(sorted)).digest('hex').slice(0, 16);
+}
+
+/** What the guest sees of its machine, which a frozen memory depends on: a digest of the driver's own plan. */
+export function hardwareDigest(
+  driver: Driver,
+  found: DriverFound,
+  shape: Pick<MachineSpec, 'cpus' | 'memoryMib' | 'diskGib' | 'accelerator'>,
+  layers: number,
+): string {
+  const plan = driver.plan(
+    {
+      ...shape,
+      id: 'template',
+      kernel: { vmlinuz: 'kernel', initramfs: 'initramfs' },
+      layers: Array.from({ length: layers }, (_, nr) => `layer${nr}`),
+      disk: { kind: 'raw', file: 'disk' },
+      memory: { file: 'memory', shared: true },
+      sockets: { folder: 'sockets', qmp: 'qmp', agent: 'agent', egress: 'egress' },
+    },
+    found,
+  );
+  const args = plan.args((path) => path);
+  return createHash('sha256').update(JSON.stringify(args)).digest('hex').slice(0, 16);
 }
 
 /** Reads a template and checks that each file is there and whole. Throws `machine.template-damaged`. */

@@ -6,6 +6,7 @@ import { templateFiles } from '../host/layout.ts';
 import { buildTemplate } from '../machine/build-template.ts';
 import type { Accelerator } from '../machine/driver.ts';
 import {
+  hardwareDigest,
   listTemplates,
   openTemplate,
   TEMPLATE_RECIPE,
@@ -57,6 +58,7 @@ export class Templates {
       kernelDigest: kernel.digest,
       vmm: `${rooms.driver.name} ${found.version}`,
       accelerator: accelerator.kind,
+      hardware: hardwareDigest(rooms.driver, found, { ...size, accelerator }, image.layers.length),
       ...size,
       recipe: TEMPLATE_RECIPE,
     };

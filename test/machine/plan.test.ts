@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { confine } from '../../src/machine/confine.ts';
 import type { DriverFound, MachineSpec } from '../../src/machine/driver.ts';
-import { judgeVersion } from '../../src/machine/drivers/qemu/driver.ts';
+import { judgeVersion, qemuDriver } from '../../src/machine/drivers/qemu/driver.ts';
 import { planQemu } from '../../src/machine/drivers/qemu/plan.ts';
+import { hardwareDigest } from '../../src/machine/template.ts';
 
 const found: DriverFound = {
   kind: 'found',
@@ -118,6 +119,38 @@ describe('the box around a VMM', () => {
     const { args } = confine(plan, { confinement: whole });
     const writable = args.flatMap((arg, at) => (arg === '--bind' ? [args[at + 1]!] : []));
     assert.deepEqual(writable, ['/data/a,b/disk.qcow2', '/run/a,b']);
+  });
+});
+
+describe('what a frozen memory depends on', () => {
+  const shape = { cpus: 1, memoryMib: 512, diskGib: 16, accelerator: spec.accelerator };
+  const digest = (change: object, layers = 1) =>
+    hardwareDigest(qemuDriver(), found, { ...shape, ...change }, layers);
+
+  it('is the same for the same machine, and another for other devices, sizes or processors', () => {
+    assert.equal(digest({}), digest({}));
+    const others = [
+      digest({ cpus: 2 }),
+      digest({ memoryMib: 1024 }),
+      digest({ accelerator: { kind: 'kvm' } }),
+      digest({}, 2),
+    ];
+    assert.equal(new Set([digest({}), ...others]).size, 5);
+  });
+
+  it('is another when the plan changes its CPU model', () => {
+    const driver = {
+      ...qemuDriver(),
+      plan: (...[machine, probe]: Parameters<typeof planQemu>) => {
+        const plan = planQemu(machine, probe);
+        return {
+          ...plan,
+          args: (path: (host: string) => string) =>
+            plan.args(path).map((arg) => (arg.startsWith('max') ? 'Nehalem' : arg)),
+        };
+      },
+    };
+    assert.notEqual(hardwareDigest(driver, found, shape, 1), digest({}));
   });
 });
 
