@@ -23,6 +23,7 @@ const { values, positionals } = parseArgs({
 });
 const warren = new Warren();
 const rows: string[][] = [];
+let merging: Promise<unknown> = Promise.resolve();
 
 try {
   await warren.ok(['run', '--rm', '--no-repo', '--', 'true']);
@@ -131,7 +132,6 @@ async function journey(what: Cloned & { name: string; mibPerSecond: number }): P
 }
 
 /** Merges change one working tree: one after another, as git's own lock would have it. */
-let merging: Promise<unknown> = Promise.resolve();
 function merge(name: string, folder: string): Promise<number> {
   const mine = merging.then(async () => (await timed(() => warren.ok(['merge', name], { cwd: folder })))[1]);
   merging = mine.catch(() => {});
