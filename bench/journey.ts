@@ -75,7 +75,7 @@ function clone(argument: string): Cloned {
 
 async function journey(what: Cloned & { name: string; mibPerSecond: number }): Promise<void> {
   const { name, folder, cloneMs, submodules, mibPerSecond } = what;
-  const file = warren.git(folder, 'ls-files', '--', 'README*').split('\n')[0]!;
+  const file = /^100644 \S+ 0\t(.+)$/m.exec(warren.git(folder, 'ls-files', '-s'))![1]!;
   const [up, upMs] = await timed(() => warren.json<UpResult>(['up', '--name', name], { cwd: folder }));
   for (const path of submodules) {
     const inside = await warren.sh(
