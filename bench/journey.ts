@@ -143,7 +143,7 @@ function gitFetch(folder: string, name: string, tip: string): number {
   const other = join(warren.home, `peer-${name}`);
   const base = warren.git(folder, 'merge-base', 'HEAD@{upstream}', tip).trim();
   warren.git(warren.home, 'init', '-q', other);
-  warren.git(other, 'fetch', '-q', folder, `${base}`);
+  warren.git(other, 'fetch', '-q', folder, `${base}:refs/heads/base`);
   const startedMs = performance.now();
   warren.git(other, 'fetch', '-q', folder, `refs/warren/${name}/warren/${name}`);
   return performance.now() - startedMs;
