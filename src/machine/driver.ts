@@ -76,14 +76,15 @@ export interface Plan {
 export interface Control {
   pause(): Promise<void>;
   resume(): Promise<void>;
-  /** running, paused, or what the VMM calls it. */
-  status(): Promise<string>;
+  status(): Promise<'running' | 'paused' | 'disk-full' | 'other'>;
   /** Loads the device state of a machine that was planned with `restore`, and lets it run. */
   restore(path: string): Promise<void>;
   /** Writes the device state (not the memory) of a paused machine; the path as the VMM sees it. */
   saveDevice(path: string): Promise<void>;
   /** What the console printed since the last call; at most 64 KiB are kept by the VMM. */
   readConsole(): Promise<string>;
+  /** Calls back when the VMM has stopped the machine because the host's disk is full; `resume` tries again. */
+  onDiskFull(listener: () => void): void;
   quit(): Promise<void>;
   close(): void;
   readonly closed: Promise<void>;

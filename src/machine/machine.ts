@@ -33,7 +33,7 @@ export interface MachineFiles {
 const BOOT_TIMEOUT_MS = 120_000;
 const POWER_OFF_TIMEOUT_MS = 20_000;
 
-export class Machine extends EventEmitter<{ gone: [] }> {
+export class Machine extends EventEmitter<{ gone: []; diskFull: [] }> {
   readonly record: MachineRecord;
   readonly #control: Control;
   #link: Promise<Link> | undefined;
@@ -45,6 +45,7 @@ export class Machine extends EventEmitter<{ gone: [] }> {
     this.record = record;
     this.#control = control;
     control.closed.then(() => this.#onControlClosed());
+    control.onDiskFull(() => this.emit('diskFull'));
   }
 
   /** Boots or restores what `spec` says. The agent has not been spoken to yet; see `awaken`. */
@@ -112,11 +113,15 @@ export class Machine extends EventEmitter<{ gone: [] }> {
     if (this.#gone) stream.destroy();
   }
 
+  /** Tells a machine that worked before what time it is; it is kept whatever it answers. */
+  async reawaken(identity: Identity, timeoutMs: number): Promise<void> {
+    await awaken(await this.link(timeoutMs), identity, timeoutMs);
+  }
+
   /** Says who the machine is now; no session may start before. A machine that does not acknowledge is ended. */
   async awaken(identity: Identity, timeoutMs = BOOT_TIMEOUT_MS): Promise<void> {
     try {
-      const link = await this.link(timeoutMs);
-      await awaken(link, identity, timeoutMs);
+      await this.reawaken(identity, timeoutMs);
     } catch (error) {
       const log = await this.saveConsole().catch(() => undefined);
       await this.kill();
@@ -131,6 +136,11 @@ export class Machine extends EventEmitter<{ gone: [] }> {
         { cause: error },
       );
     }
+  }
+
+  /** The VMM stopped it because a write found no room on the host. */
+  async stoppedByFullDisk(): Promise<boolean> {
+    return (await this.#control.status()) === 'disk-full';
   }
 
   async pause(): Promise<void> {

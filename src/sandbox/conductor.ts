@@ -87,6 +87,7 @@ export class Conductor {
   /** Takes on a machine: should its VMM go without being told to, the sandbox has crashed. */
   watch(sandbox: Sandbox, machine: Machine): void {
     sandbox.machine = machine;
+    machine.on('diskFull', () => void this.diskFull(sandbox));
     machine.once('gone', () => {
       if (sandbox.machine !== machine) return;
       sandbox.machine = null;
@@ -96,6 +97,18 @@ export class Conductor {
         { state: 'crashed', machine: null, note: 'its VMM ended by itself or was killed' },
         'crashed',
       ).catch(() => {});
+    });
+  }
+
+  /** Its machine stands still until there is room again. The record may find no room either: then memory knows. */
+  async diskFull(sandbox: Sandbox): Promise<void> {
+    if (sandbox.record.state !== 'running') return;
+    const change = {
+      state: 'paused',
+      note: `the host's disk is full: free some, then: warren resume ${sandbox.record.name}`,
+    } as const;
+    await this.update(sandbox, change, 'disk-full').catch(() => {
+      sandbox.record = { ...sandbox.record, ...change };
     });
   }
 

@@ -64,7 +64,7 @@ export async function startMachine(
 }
 
 /** Opens the door and tells the machine who it is and what time it is; nothing can be started in it before. */
-export async function wake(machine: Machine, record: SandboxRecord): Promise<void> {
+async function wake(machine: Machine, record: SandboxRecord): Promise<void> {
   const opening = openDoor(machine, AWAKEN_TIMEOUT_MS);
   opening.catch(() => {});
   await machine.awaken({ hostname: record.name, machineId: record.machineId }, AWAKEN_TIMEOUT_MS);

@@ -3,12 +3,16 @@
 
 import { rm } from 'node:fs/promises';
 import { machineRuntimeFolder } from '../host/layout.ts';
+import type { Machine } from '../machine/machine.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { admit } from './admission.ts';
 import type { Conductor, Sandbox } from './conductor.ts';
 import { guestStatus } from './guest-git.ts';
 import { next } from './lifecycle.ts';
-import { startMachine, wake } from './machines.ts';
+import { openDoor, startMachine } from './machines.ts';
+import type { SandboxRecord } from './record.ts';
+
+const REAWAKEN_TIMEOUT_MS = 30_000;
 
 /** Answers false when there was nothing to do. */
 export async function stop(conductor: Conductor, sandbox: Sandbox): Promise<boolean> {
@@ -78,10 +82,39 @@ export async function resume(conductor: Conductor, sandbox: Sandbox): Promise<bo
       message: `cannot resume sandbox "${sandbox.record.name}": its machine is gone`,
       remedy: `warren start ${sandbox.record.name}`,
     });
-  await sandbox.machine.resume();
-  await wake(sandbox.machine, sandbox.record);
-  await conductor.update(sandbox, { state: 'running' }, 'resumed');
+  await wakeAgain(sandbox.machine, sandbox.record);
+  await conductor.update(sandbox, { state: 'running', note: null }, 'resumed');
   return true;
+}
+
+/** A machine that does not answer stays paused, as it was. */
+async function wakeAgain(machine: Machine, record: SandboxRecord): Promise<void> {
+  let full = false;
+  const stopped = new Promise<never>((_, reject) => {
+    machine.once('diskFull', () => {
+      full = true;
+      reject(new Error('its disk found no room'));
+    });
+  });
+  stopped.catch(() => {});
+  try {
+    await machine.resume();
+    const { name: hostname, machineId } = record;
+    await Promise.race([machine.reawaken({ hostname, machineId }, REAWAKEN_TIMEOUT_MS), stopped]);
+    await openDoor(machine);
+  } catch (cause) {
+    await machine.pause().catch(() => {});
+    throw new WarrenError(
+      {
+        code: full ? 'sandbox.disk-full' : 'sandbox.not-resumed',
+        message: `cannot resume sandbox "${record.name}": ${full ? "the host's disk is still full" : (cause as Error).message}`,
+        remedy: full
+          ? `free some, then: warren resume ${record.name}`
+          : `warren resume ${record.name}; or shut it down: warren stop ${record.name}`,
+      },
+      { cause },
+    );
+  }
 }
 
 async function whatIsLeft(conductor: Conductor, sandbox: Sandbox) {

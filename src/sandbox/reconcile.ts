@@ -42,7 +42,8 @@ async function take(conductor: Conductor, record: SandboxRecord): Promise<void> 
   const sandbox = conductor.add(record, machine);
   if (machine) {
     // A paused one answers when it is resumed.
-    if (record.state === 'running') openDoor(machine).catch(() => {});
+    if (await machine.stoppedByFullDisk().catch(() => false)) await conductor.diskFull(sandbox);
+    else if (record.state === 'running') openDoor(machine).catch(() => {});
     return;
   }
   endStrays(record);

@@ -68,7 +68,7 @@ function controlOf(qmp: Qmp): Control {
     resume: async () => {
       await qmp.execute('cont');
     },
-    status: async () => (await qmp.execute<{ status: string }>('query-status')).status,
+    status: async () => statusOf((await qmp.execute<{ status: string }>('query-status')).status),
     restore: async (path) => {
       await ignoreSharedMemory(qmp);
       await qmp.execute('migrate-incoming', { uri: `file:${path}` });
@@ -83,6 +83,10 @@ function controlOf(qmp: Qmp): Control {
     },
     readConsole: async () =>
       await qmp.execute<string>('ringbuf-read', { device: 'console', size: 65536, format: 'utf8' }),
+    onDiskFull: (listener) =>
+      qmp.on('BLOCK_IO_ERROR', ({ nospace, action }) => {
+        if (nospace === true && action === 'stop') listener();
+      }),
     quit: async () => {
       await qmp.execute('quit').catch(() => {});
       await qmp.closed;
@@ -90,6 +94,12 @@ function controlOf(qmp: Qmp): Control {
     close: () => qmp.close(),
     closed: qmp.closed,
   };
+}
+
+/** QEMU's RunState; of block errors only a full disk stops a machine (werror=enospc is the default). */
+function statusOf(status: string): 'running' | 'paused' | 'disk-full' | 'other' {
+  if (status === 'running' || status === 'paused') return status;
+  return status === 'io-error' ? 'disk-full' : 'other';
 }
 
 /** The guest's memory is a file that stays: only what the devices hold goes through the migration stream. */

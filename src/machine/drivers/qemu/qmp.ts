@@ -59,19 +59,10 @@ export class Qmp {
     }
   }
 
-  /** Resolves with the data of the next `event` that fits. */
-  async event(event: string, fits: (data: Record<string, unknown>) => boolean = () => true): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const listener = (name: string, data: Record<string, unknown>) => {
-      if (name === event && fits(data)) resolve();
-    };
-    this.#onEvent.add(listener);
-    this.closed.then(() => reject(gone()));
-    try {
-      await promise;
-    } finally {
-      this.#onEvent.delete(listener);
-    }
+  on(event: string, listener: (data: Record<string, unknown>) => void): void {
+    this.#onEvent.add((name, data) => {
+      if (name === event) listener(data);
+    });
   }
 
   close(): void {
