@@ -7,6 +7,7 @@ import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
 import { daemonFiles, type Layout, layoutFrom } from '../host/layout.ts';
+import { ensurePrivateFolder } from '../host/private-folder.ts';
 import { reachableSocketPath } from '../host/socket-path.ts';
 import { type ErrorShape, WarrenError } from '../protocol/error.ts';
 
@@ -90,6 +91,8 @@ export class Transport {
   }
 
   async #ensureDaemon(): Promise<void> {
+    // Before anything is said to a socket in there, or written beside it.
+    for (const folder of [this.layout.data, this.layout.runtime]) await ensurePrivateFolder(folder);
     const running = await this.#build();
     if (running === this.#options.build) return;
     if (running !== undefined) await this.#replace();

@@ -41,7 +41,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       remedy: 'warren daemon status',
     });
   const conductor = new Conductor(new Rooms(options));
-  for (const error of await reconcile(conductor)) console.error(`warren daemon: ${error.message}`);
+  await reconcile(conductor);
+  for (const error of conductor.unreadable) console.error(`warren daemon: ${error.message}`);
 
   const { promise: asked, resolve: askToStop } = Promise.withResolvers<void>();
   const startedAt = new Date().toISOString();

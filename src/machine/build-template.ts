@@ -6,6 +6,7 @@ import { chmod, mkdtemp, open, rm, stat, truncate, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeFolderAtomic } from '../host/atomic-file.ts';
+import { ensureRoom } from '../host/disk-space.ts';
 import { machineSockets, templateFiles } from '../host/layout.ts';
 import { run } from '../host/run.ts';
 import { WarrenError } from '../protocol/error.ts';
@@ -21,6 +22,9 @@ import {
   templateDigest,
 } from './template.ts';
 import { warmUp } from './warm-up.ts';
+
+/** What a new template's disk holds: ext4's own tables, its journal, what the first boot writes. */
+const DISK_ROOM_MIB = 128;
 
 export interface TemplateRequest {
   driver: Driver;
@@ -43,6 +47,7 @@ export async function buildTemplate(request: TemplateRequest): Promise<Template>
   const runtime = await mkdtemp(join(tmpdir(), 'warren-template-'));
   const startedMs = performance.now();
   try {
+    await ensureRoom(folder, key.memoryMib + DISK_ROOM_MIB, 'a template');
     await makeFolderAtomic(join(folder, id), async (temporary) => {
       const files = templateFiles(temporary);
       onProgress('making the disk');

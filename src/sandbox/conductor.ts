@@ -20,6 +20,8 @@ export interface Sandbox {
 export class Conductor {
   readonly rooms: Rooms;
   readonly templates: Templates;
+  /** Records that could not be read when the daemon started. */
+  unreadable: WarrenError[] = [];
   readonly #sandboxes = new Map<string, Sandbox>();
   /** What each sandbox is doing: verbs on one sandbox follow one another. */
   readonly #busy = new Map<string, Promise<unknown>>();

@@ -1,7 +1,7 @@
 // `doctor`: what this computer offers, found out by doing it, and what each missing thing would cost.
 
-import { statfs } from 'node:fs/promises';
 import { totalmem } from 'node:os';
+import { freeMib } from '../host/disk-space.ts';
 import { run } from '../host/run.ts';
 import { describeAccelerator } from '../machine/accelerator.ts';
 import type { DoctorCheck } from '../protocol/api.ts';
@@ -71,6 +71,14 @@ export async function doctor(conductor: Conductor): Promise<DoctorCheck[]> {
   checks.push(await tool('mkfs.erofs', ['--help'], 'sudo apt-get install erofs-utils'));
   checks.push({ name: 'memory', state: 'ok', says: `${Math.floor(totalmem() / 1024 ** 2)} MiB` });
   checks.push(await disk(rooms.layout.data));
+  for (const error of conductor.unreadable) {
+    checks.push({
+      name: 'record',
+      state: 'weaker',
+      says: `a sandbox cannot be used, its files are kept: ${error.message}`,
+      ...(error.remedy && { remedy: error.remedy }),
+    });
+  }
   return checks;
 }
 
@@ -88,8 +96,7 @@ async function tool(name: string, args: string[], remedy: string): Promise<Docto
 }
 
 async function disk(folder: string): Promise<DoctorCheck> {
-  const { bavail, bsize } = await statfs(folder);
-  const freeGib = (bavail * bsize) / 1024 ** 3;
+  const freeGib = (await freeMib(folder)) / 1024;
   const low = freeGib < LOW_DISK_GIB;
   return {
     name: 'disk',

@@ -6,14 +6,13 @@ import { sweepTemporary } from '../host/atomic-file.ts';
 import { sandboxesFolder } from '../host/layout.ts';
 import { identify, isAlive, signalProcess } from '../host/processes.ts';
 import { Machine } from '../machine/machine.ts';
-import type { WarrenError } from '../protocol/error.ts';
 import type { Conductor } from './conductor.ts';
 import { openDoor } from './machines.ts';
 import { readRecords, type SandboxRecord } from './record.ts';
 import { erase } from './remove.ts';
 
-/** Answers what could not be read; those sandboxes stay on disk, untouched. */
-export async function reconcile(conductor: Conductor): Promise<WarrenError[]> {
+/** What cannot be read stays on disk, untouched, and is told by `doctor`. */
+export async function reconcile(conductor: Conductor): Promise<void> {
   const { layout, storeFolders } = conductor.rooms;
   for (const folder of [
     sandboxesFolder(layout),
@@ -23,7 +22,7 @@ export async function reconcile(conductor: Conductor): Promise<WarrenError[]> {
   }
   const { records, corrupt } = await readRecords(layout);
   await Promise.all(records.map((record) => take(conductor, record)));
-  return corrupt;
+  conductor.unreadable = corrupt;
 }
 
 async function take(conductor: Conductor, record: SandboxRecord): Promise<void> {

@@ -63,8 +63,16 @@ export class Rooms {
     return this.#confinement;
   }
 
+  /** Throws `machine.no-box`: an ordinary user's VMM may run without namespaces, root's may not. */
   async box(id: string): Promise<BoxOptions> {
     const confinement = await this.confinement();
+    if (!confinement.namespaces && process.getuid?.() === 0) {
+      throw new WarrenError({
+        code: 'machine.no-box',
+        message: `cannot start machines as root without a box around them: ${confinement.why ?? 'bwrap does not work here'}`,
+        remedy: 'apt-get install bubblewrap; or run Warren as an ordinary user',
+      });
+    }
     const uid = confinement.ordinaryUser ? machineUid(id) : undefined;
     const deviceGroup = await kvmGroup();
     return {
