@@ -50,12 +50,16 @@ export async function doctor(conductor: Conductor): Promise<DoctorCheck[]> {
         state: 'ok',
         says: `Debian ${kernel.version}, verified by Debian's signatures`,
       });
-      const accelerator = await rooms.accelerator(kernel);
-      checks.push({
-        name: 'accelerator',
-        state: accelerator.kind === 'kvm' ? 'ok' : 'weaker',
-        says: describeAccelerator(accelerator),
-      });
+      const accelerator = await rooms.accelerator(kernel).catch((error: unknown) => WarrenError.from(error));
+      checks.push(
+        accelerator instanceof WarrenError
+          ? { name: 'accelerator', state: 'missing', says: accelerator.message }
+          : {
+              name: 'accelerator',
+              state: accelerator.kind === 'kvm' ? 'ok' : 'weaker',
+              says: describeAccelerator(accelerator),
+            },
+      );
     }
   }
   const confinement = await rooms.confinement();

@@ -3,9 +3,18 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import type { DaemonInfo } from '../../src/protocol/api.ts';
 import { openWarren, until, write } from './harness.ts';
 
 const warren = openWarren();
@@ -45,6 +54,28 @@ describe('exec', { timeout: 180_000 }, () => {
     let line = 0;
     for (const got of text.trimEnd().split('\n')) assert.equal(Number(got), ++line);
     assert.equal(line, 2_000_000);
+  });
+
+  it('output that nobody reads waits in the guest, not in the host', async () => {
+    const daemon = async () => await warren.json<DaemonInfo>(['daemon', 'status']);
+    const before = (await daemon()).rssMib;
+    const flood = spawn(resolve('bin/warren'), ['exec', 'work', '--', 'sh', '-c', 'exec yes'], {
+      env: warren.env,
+      cwd: warren.home,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    try {
+      await new Promise((resolve) => flood.stdout.once('readable', () => resolve(undefined)));
+      await new Promise((resolve) => setTimeout(resolve, 4000));
+      assert.equal(await warren.sh('work', 'echo answers'), 'answers\n');
+      assert.ok((await daemon()).rssMib - before < 64, 'the daemon keeps what is not read');
+      const rssMib =
+        Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${flood.pid}/status`, 'utf8'))![1]) / 1024;
+      assert.ok(rssMib < 250, `the command keeps ${rssMib} MiB`);
+    } finally {
+      flood.kill('SIGKILL');
+      await warren.run(['exec', 'work', '--', 'pkill', 'yes']);
+    }
   });
 
   it('takes user, folder and variables', async () => {
@@ -193,6 +224,17 @@ describe('cp', { timeout: 180_000 }, () => {
     );
     await warren.run(['cp', 'work:/tmp/evil', join(warren.home, 'evil')]);
     assert.throws(() => statSync('/etc/warren-owned'));
+    await warren.sh(
+      'work',
+      'rm -rf /tmp/evil; mkdir -p /tmp/odd && cd /tmp/odd && echo a > file && ln file hard && mkfifo pipe && sudo mknod zero c 1 5 && echo s > su && chmod 6755 su && ln -s /etc/shadow shadow && ln -s file ok && mkdir d && printf x > "$(printf "d/new\\nline")"',
+    );
+    const odd = join(warren.home, 'odd');
+    await warren.run(['cp', 'work:/tmp/odd', odd]);
+    const [file, hard] = ['file', 'hard'].map((name) => statSync(join(odd, name)));
+    assert.notEqual(file!.ino, hard!.ino, 'a hard link comes as a file of its own');
+    assert.equal(statSync(join(odd, 'su')).mode & 0o7777, 0o755);
+    assert.equal(readlinkSync(join(odd, 'ok')), 'file');
+    for (const name of ['pipe', 'zero', 'shadow']) assert.throws(() => lstatSync(join(odd, name)), name);
     await warren.fails(['cp', 'work:/no/such', '.'], 'agent.not-found');
     await warren.fails(['cp', 'a', 'b'], 'usage.cp');
     await warren.fails(['cp', 'work:/a', 'work:/b'], 'usage.cp');
