@@ -52,6 +52,8 @@ export class Link extends EventEmitter<{ closed: [] }> {
     const link = new Link(session);
     await new Promise<void>((resolve, reject) => {
       session.once('connect', () => {
+        // What the guest sent with its ACK may have ended it already.
+        if (session.destroyed) return reject(lost());
         session.setLocalWindowSize(16 * MIB);
         resolve();
       });
