@@ -2,7 +2,7 @@
 // leaves no template, and two builders of the same key leave two whole ones.
 
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdtemp, open, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, open, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeFolderAtomic } from '../host/atomic-file.ts';
@@ -47,6 +47,7 @@ export async function buildTemplate(request: TemplateRequest): Promise<Template>
   const runtime = await mkdtemp(join(tmpdir(), 'warren-template-'));
   const startedMs = performance.now();
   try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
     await ensureRoom(folder, key.memoryMib + DISK_ROOM_MIB, 'a template');
     await makeFolderAtomic(join(folder, id), async (temporary) => {
       const files = templateFiles(temporary);
