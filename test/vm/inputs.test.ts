@@ -47,6 +47,9 @@ describe('bad input', { timeout: 120_000 }, () => {
     const folder = join(warren.home, 'plain');
     mkdirSync(folder);
     await warren.fails(['up'], 'repo.not-a-repository', { cwd: folder });
+    warren.git(warren.home, 'clone', '-q', '--bare', warren.repository('source'), 'bare.git');
+    const bare = await warren.fails(['up'], 'repo.bare', { cwd: join(warren.home, 'bare.git') });
+    assert.match(bare.stderr, /try: /);
     const repository = warren.repository('spoiled');
     writeFileSync(join(repository, 'warren.json'), '{\n  "cpus": 1,\n  "memroy": 3\n}\n');
     const { stderr } = await warren.fails(['up', '--detach'], 'usage.settings', { cwd: repository });

@@ -103,6 +103,48 @@ describe('one sandbox and its repository', () => {
     assert.equal(warren.git(repository, 'log', '--format=%s'), 'all in one\nfirst\n');
   });
 
+  it('nothing that a guest configured runs here, and a git that lies is found out', async (t) => {
+    const repository = warren.repository('liar');
+    removeAfter(t, warren, 'liar');
+    await warren.ok(['up', '--detach'], { cwd: repository });
+    const canary = join(warren.home, 'canary');
+    const before = readFileSync(join(repository, '.git/config'), 'utf8');
+    const touch = `touch ${canary}`;
+    await warren.sh(
+      'liar',
+      `mkdir -p '${warren.home}' 2>/dev/null
+       printf '#!/bin/sh\n${touch}\n' > /tmp/hook; chmod +x /tmp/hook
+       for hook in post-checkout post-merge pre-commit reference-transaction post-rewrite; do cp /tmp/hook .git/hooks/$hook; done
+       for key in core.fsmonitor core.sshCommand core.pager diff.external credential.helper filter.x.clean filter.x.smudge uploadpack.packObjectsHook gpg.program; do git config $key '${touch}'; done
+       echo '* filter=x diff=x' > .gitattributes; echo two > b.txt; git -c core.hooksPath=/dev/null -c filter.x.clean=cat add .
+       git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c gpg.program=true commit -qm "with everything"`,
+    );
+    await warren.ok(['diff', 'liar'], { cwd: repository });
+    await warren.ok(['merge', 'liar'], { cwd: repository });
+    assert.ok(!existsSync(canary));
+    assert.equal(readFileSync(join(repository, '.git/config'), 'utf8'), before);
+    assert.equal(readFileSync(join(repository, 'b.txt'), 'utf8'), 'two\n');
+
+    const refs = warren.git(repository, 'for-each-ref');
+    for (const lie of [
+      'head -c 1000000 /dev/urandom',
+      'printf "PACK\\0\\0\\0\\2\\377\\377\\377\\377"',
+      'yes deadbeefdeadbeefdeadbeefdeadbeefdeadbeef',
+      'exit 0',
+    ]) {
+      await warren.sh(
+        'liar',
+        `test -e /usr/bin/git.real || sudo mv /usr/bin/git /usr/bin/git.real; printf '#!/bin/sh\ncase "$*" in *pack-objects*) ${lie};; *) exec git.real "$@";; esac\n' | sudo tee /usr/bin/git > /dev/null; sudo chmod +x /usr/bin/git; git.real -c core.hooksPath=/dev/null -c core.fsmonitor=false -c filter.x.clean=cat commit -q --allow-empty -m more`,
+      );
+      const ended = await warren.run(['fetch', 'liar'], { cwd: repository });
+      assert.equal(ended.code, 1, ended.stdout);
+      assert.doesNotMatch(ended.stderr, /^\s+at .*:\d+:\d+/m);
+      assert.equal(warren.git(repository, 'for-each-ref'), refs, lie);
+    }
+    warren.git(repository, 'fsck', '--strict');
+    assert.ok(!existsSync(canary));
+  });
+
   it('run --rm leaves nothing, and keeps what would be lost', async (t) => {
     const repository = warren.repository('once');
     const one = await warren.run(['run', '--rm', '--', 'sh', '-c', 'cat a.txt; exit 7'], { cwd: repository });
