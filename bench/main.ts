@@ -1,6 +1,7 @@
 // One run, one computer: medians of whole commands as a person waits for them, and ratios between them.
 // `npm run bench -- 10` repeats each ten times.
 
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processUse } from '../src/host/processes.ts';
@@ -30,15 +31,20 @@ async function measure(): Promise<void> {
   await timed('ls', () => warren.ok(['ls']));
   await timed('exec true', () => warren.ok(['exec', 'warm', '--', 'true']));
   await timed('run --rm --no-repo -- true', () => warren.ok(['run', '--rm', '--no-repo', '--', 'true']));
+  peers();
+  await fresh();
   const restores: number[] = [];
+  const answers: number[] = [];
   await timed('up (200 files), whole command', async (nr) => {
     const startedMs = performance.now();
     const { timings } = await warren.json<UpResult>(['up', '--name', `up-${nr}`], { cwd: repository });
     const tookMs = performance.now() - startedMs;
     restores.push(timings['restoreMs']!);
+    answers.push(timings['answeredMs']!);
     await warren.ok(['rm', `up-${nr}`]);
     return tookMs;
   });
+  row('restore to the agent’s first answer', 'ms', answers);
   row('restore to awake', 'ms', restores);
   const templates = await warren.json<TemplateView[]>(['template', 'ls']);
   row(
@@ -81,6 +87,65 @@ async function measure(): Promise<void> {
   );
 
   print();
+}
+
+/** A sandbox without a repository: its memory, and the whole way to the end of its first program. */
+async function fresh(): Promise<void> {
+  const memory: number[] = [];
+  const firsts: number[] = [];
+  for (let nr = 0; nr < REPEATS; nr++) {
+    const [started, first] = [performance.now(), ['run', '--no-repo', '--name', 'fresh', '--', 'true']];
+    await warren.ok(first);
+    firsts.push(performance.now() - started - rows['warren --version']!.median);
+    memory.push((await warren.json<SandboxDetail>(['show', 'fresh'])).machine!.privateMib);
+    await warren.ok(['rm', '--force', 'fresh']);
+  }
+  row('restore to the end of the first program (without the CLI’s start)', 'ms', firsts);
+  row('private memory of a fresh clone', 'MiB', memory);
+}
+
+/** What else starts `true` in some isolation here, in the same run. What is missing or refuses is told. */
+function peers(): void {
+  const image = 'localhost/warren-bench:1';
+  const commands: [name: string, file: string, args: string[]][] = [
+    [
+      'bwrap --unshare-all … true',
+      'bwrap',
+      ['--unshare-all', '--ro-bind', '/', '/', '--dev', '/dev', 'true'],
+    ],
+    ['gVisor: runsc --network=none do true', 'runsc', ['--network=none', 'do', 'true']],
+    ['podman run --rm --network=none', 'podman', ['run', '--rm', '--network=none', image, '/true']],
+  ];
+  for (const [name, file, args] of commands) {
+    if (file === 'podman') importTrue(image);
+    const samples: number[] = [];
+    for (let nr = 0; nr < REPEATS; nr++) {
+      const startedMs = performance.now();
+      const ended = spawnSync(file, args, { encoding: 'utf8', timeout: 30_000 });
+      if (ended.status !== 0) {
+        const why = ended.error
+          ? `not installed: apt-get install ${file}`
+          : (ended.stderr.trim().split('\n').at(-1) ?? '');
+        console.error(`${name}: does not run here (${why})`);
+        break;
+      }
+      samples.push(performance.now() - startedMs);
+    }
+    if (samples.length > 0) row(name, 'ms', samples);
+  }
+}
+
+/** An image that holds one static program which does nothing. */
+function importTrue(image: string): void {
+  const folder = join(warren.home, 'true');
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'main.go'), 'package main\nfunc main() {}\n');
+  spawnSync('go', ['build', '-o', 'true', 'main.go'], {
+    cwd: folder,
+    env: { ...process.env, CGO_ENABLED: '0' },
+  });
+  const tar = spawnSync('tar', ['-C', folder, '-c', 'true'], { maxBuffer: 1024 ** 3 });
+  spawnSync('podman', ['import', '-', image], { input: tar.stdout });
 }
 
 /** `work` may answer the time itself. */

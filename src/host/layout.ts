@@ -78,6 +78,8 @@ export const storeFolders = (store: string) => ({
   kernels: join(store, 'kernels'),
   templates: join(store, 'templates'),
   accelerator: join(store, 'accelerator.json'),
+  /** The last words of the last template that could not be built. */
+  templateLog: join(store, 'template-build.log'),
 });
 
 /** A kernel with the initramfs that holds our agent. */

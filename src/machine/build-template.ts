@@ -2,7 +2,7 @@
 // leaves no template, and two builders of the same key leave two whole ones.
 
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, open, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeFolderAtomic } from '../host/atomic-file.ts';
@@ -37,6 +37,8 @@ export interface TemplateRequest {
   layers: string[];
   /** The store's folder of templates. */
   folder: string;
+  /** Gets what VMM and console said when the build fails. */
+  logFile: string;
   signal?: AbortSignal;
   onProgress?: (step: string) => void;
 }
@@ -73,9 +75,22 @@ export async function buildTemplate(request: TemplateRequest): Promise<Template>
       await chmod(temporary, 0o755);
     });
     return await openTemplate(join(folder, id));
+  } catch (error) {
+    throw await keepWords(error, runtime, request.logFile);
   } finally {
     await rm(runtime, { recursive: true, force: true });
   }
+}
+
+/** The build's folder goes: what was said in it is kept where the error points to. */
+async function keepWords(cause: unknown, runtime: string, logFile: string): Promise<WarrenError> {
+  const shape = WarrenError.from(cause).toJSON();
+  if (shape.log === undefined) return WarrenError.from(cause);
+  const said = await Promise.all(
+    ['vmm.log', 'console.log'].map((name) => readFile(join(runtime, name), 'utf8').catch(() => '')),
+  );
+  await writeFile(logFile, said.join('\n'), { mode: 0o600 }).catch(() => {});
+  return new WarrenError({ ...shape, log: logFile }, { cause });
 }
 
 async function makeFiles(

@@ -13,14 +13,18 @@ import type { Rooms } from './rooms.ts';
 
 const AWAKEN_TIMEOUT_MS = 120_000;
 
-/** Returns once the machine knows who it is. A machine that does not come up is ended, not used. */
+/**
+ * Returns once the machine knows who it is; answers when its agent first answered, in ms. A machine that does not
+ * come up is ended, not used.
+ */
 export async function startMachine(
   conductor: Conductor,
   sandbox: Sandbox,
   template: Template,
   accelerator: Accelerator,
   how: 'restore' | 'boot',
-): Promise<void> {
+): Promise<{ answeredMs: number }> {
+  const startedMs = performance.now();
   const { rooms } = conductor;
   const { record } = sandbox;
   const files = conductor.files(sandbox).machine;
@@ -52,8 +56,11 @@ export async function startMachine(
     vmmLog: files.vmmLog,
     console: files.console,
   });
+  let answeredMs: number;
   try {
     await conductor.update(sandbox, { machine: machine.record });
+    await machine.link(AWAKEN_TIMEOUT_MS).catch(() => {});
+    answeredMs = Math.round(performance.now() - startedMs);
     await wake(machine, record);
   } catch (error) {
     await machine.kill();
@@ -61,6 +68,7 @@ export async function startMachine(
     throw error;
   }
   conductor.watch(sandbox, machine);
+  return { answeredMs };
 }
 
 /** Opens the door and tells the machine who it is and what time it is; nothing can be started in it before. */

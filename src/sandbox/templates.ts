@@ -181,6 +181,7 @@ export class Templates {
         kernel: { vmlinuz, initramfs },
         layers: inputs.image.layers,
         folder: rooms.storeFolders.templates,
+        logFile: rooms.storeFolders.templateLog,
         signal: abort.signal,
         onProgress: (step) => {
           for (const waiter of waiters) waiter({ step: `template: ${step}` });

@@ -61,9 +61,10 @@ async function upOnce(
       user: imageUser,
       workdir: sandbox.record.repository?.guestPath ?? `/home/${imageUser}`,
     });
-    await timed(timings, 'restoreMs', () =>
+    const { answeredMs } = await timed(timings, 'restoreMs', () =>
       startMachine(conductor, sandbox, template, accelerator, 'restore'),
     );
+    timings['answeredMs'] = answeredMs;
     signal.throwIfAborted();
     const plan = await carrying;
     if (plan) await timed(timings, 'repoMs', () => carryIn(conductor, sandbox, plan, onProgress, signal));

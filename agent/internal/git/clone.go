@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"warren.dev/agent/internal/account"
 )
 
@@ -72,6 +73,8 @@ func (s *service) cloneFrom(ctx context.Context, body io.Reader) (head *string, 
 	if err := c.takeEntries(ctx, entries); err != nil {
 		return nil, err
 	}
+	// The work is on its disk soon, also when the machine is killed; nobody waits for it.
+	go unix.Sync()
 	return m.Repositories[0].Head, ctx.Err()
 }
 
