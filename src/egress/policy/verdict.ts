@@ -30,6 +30,12 @@ export interface Allowed {
   hostService?: number;
   /** Request headers that the rule takes away (method override, …), lower-case. */
   stripHeaders: readonly string[];
+  /** The very address that the rule names; hand it to vetting: then metadata and own addresses may pass too. */
+  exactAddress?: string;
+  /** The body's list of refs must be judged by `judgePushCommands` before any of it is sent on. */
+  gitPush?: { refs: string };
+  /** When given, no other secrets may be put in. */
+  secrets?: readonly string[];
 }
 
 export interface Denied {
