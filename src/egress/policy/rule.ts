@@ -27,10 +27,10 @@ export interface Rule {
   id: string;
   effect: 'allow' | 'deny';
   where: Where;
-  /** Of an allow rule. A deny rule's null means whatever is spoken, at any port. */
-  speaks: readonly Speaks[] | null;
-  /** A deny rule that is about some ports, whatever is spoken there. */
-  ports: readonly number[] | null;
+  /** What an allow rule lets through; a deny rule has none. */
+  speaks: readonly Speaks[];
+  /** What a deny rule is about; null is whatever is spoken, and every port. */
+  only: { protocol: Protocol | null; ports: readonly number[] | null };
   methods: readonly string[] | null;
   /** See `path.ts`. */
   paths: readonly string[] | null;

@@ -1,0 +1,235 @@
+// The judge: deny > session > sandbox > project > user > ask > no. What no rule lets through stays inside, and so does
+// what a rule cannot decide on. Hosts come from `canonicalHost`, heads from the strict parsers; both were chosen by a
+// guest.
+
+import { hostText } from '../names/canonical-host.ts';
+import type { Host } from '../names/host.ts';
+import { vetAddresses } from '../names/vetting.ts';
+import { gitRequest } from './git.ts';
+import { ambiguity, matchesPath } from './path.ts';
+import { allowWith, deniedBy, nothingAllows, requestText } from './reason.ts';
+import { HOST_SERVICE_NAME, type Network, type Rule, type Ruleset, SOURCES } from './rule.ts';
+import { RuleIndex } from './rule-index.ts';
+import type {
+  Allowed,
+  Asked,
+  Denied,
+  FlowVerdict,
+  Policy,
+  Protocol,
+  RequestHead,
+  RequestVerdict,
+  Target,
+} from './verdict.ts';
+
+/** What the door itself asks besides. */
+export interface RuledPolicy extends Policy {
+  readonly network: Network;
+  /** Whether nothing at all may go to the name: then a DNS question for it gets NXDOMAIN. */
+  deniesName(name: string): boolean;
+  /** Whether a rule denies an address that an allowed name resolved to. Asked before it is dialed. */
+  judgeAddress(target: Target, address: string): Denied | null;
+}
+
+const OPEN_PROTOCOLS: readonly Protocol[] = ['https', 'http', 'tls-passthrough', 'tcp'];
+
+export function createPolicy(rulesets: readonly Ruleset[]): RuledPolicy {
+  const ordered = SOURCES.flatMap((source) => rulesets.filter((ruleset) => ruleset.source === source));
+  const rules = ordered.flatMap((ruleset) => ruleset.rules);
+  const state: State = {
+    network: networkOf(ordered),
+    ask: ordered.some((ruleset) => ruleset.ask),
+    denies: new RuleIndex(rules.filter((rule) => rule.effect === 'deny')),
+    allows: new RuleIndex(rules.filter((rule) => rule.effect === 'allow')),
+  };
+  return {
+    network: state.network,
+    judgeFlow: (target) => judgeFlow(state, target),
+    judgeConnection: (target, protocol) => judgeConnection(state, target, protocol),
+    judgeRequest: (target, protocol, head) => judgeRequest(state, target, protocol, head),
+    deniesName: (name) =>
+      state.denies
+        .about({ kind: 'name', name })
+        .some((rule) => isWhole(rule) && rule.only.ports === null && rule.only.protocol === null),
+    judgeAddress(target, address) {
+      const rule = state.denies
+        .aboutEmbedded(address)
+        .find((each) => isWhole(each) && isAboutPort(each, target.port));
+      return rule ? deniedBy(rule, `${hostText(target.host)} (${address})`) : null;
+    },
+  };
+}
+
+interface State {
+  network: Network;
+  ask: boolean;
+  denies: RuleIndex;
+  allows: RuleIndex;
+}
+
+/** One `none` is enough; besides, the first file that says something is obeyed. */
+function networkOf(ordered: readonly Ruleset[]): Network {
+  const said = ordered.flatMap(({ network }) => (network === null ? [] : [network]));
+  return said.includes('none') ? 'none' : (said[0] ?? 'mediated');
+}
+
+function judgeFlow(state: State, target: Target): FlowVerdict {
+  const what = targetText(target);
+  if (state.network === 'none') return offline(what);
+  const denies = denyRules(state, target);
+  const denied = new Set<Protocol>();
+  for (const rule of denies.filter(isWhole))
+    if (rule.only.protocol === null) return deniedBy(rule, what);
+    else denied.add(rule.only.protocol);
+  const speaks = allowRules(state, target).flatMap((rule) => spokenAt(rule, target.port));
+  const all = new Set([...speaks, ...(isOpenFor(state, target) ? OPEN_PROTOCOLS : [])]);
+  const protocols = [...all].filter((protocol) => !denied.has(protocol));
+  if (protocols.length > 0) return { decision: 'allow', protocols };
+  if (all.size > 0) return deniedBy(denies.find(isWhole)!, what);
+  return ask(state, target, what) ?? nothingAllows(what, allowWith(target, null), otherPorts(state, target));
+}
+
+function judgeConnection(state: State, target: Target, protocol: 'tcp' | 'tls-passthrough'): RequestVerdict {
+  const what = `${targetText(target)} (${protocol})`;
+  if (state.network === 'none') return offline(what);
+  // A rule about requests cannot be kept where none can be seen, so it denies all of them.
+  const deny = denyRules(state, target).find((rule) => !isWhole(rule) || speaksOf(rule, protocol));
+  if (deny) return deniedBy(deny, what);
+  const rule = allowRules(state, target).find((each) => spokenAt(each, target.port).includes(protocol));
+  if (rule) return allowedBy(rule, protocol, target);
+  if (isOpenFor(state, target)) return openly(protocol);
+  return ask(state, target, what) ?? nothingAllows(what, allowWith(target, protocol));
+}
+
+function judgeRequest(
+  state: State,
+  target: Target,
+  protocol: 'http' | 'https',
+  head: RequestHead,
+): RequestVerdict {
+  const what = requestText(target, protocol, head);
+  if (state.network === 'none') return offline(what);
+  const unclear = ambiguity(head.path);
+  for (const rule of denyRules(state, target)) {
+    if (!speaksOf(rule, protocol) || (rule.methods && !rule.methods.includes(head.method))) continue;
+    if (rule.paths && unclear) return denied(rule.id, `${what}: the path is ambiguous: ${unclear}`);
+    if (!rule.paths || rule.paths.some((pattern) => matchesPath(pattern, head.path)))
+      return deniedBy(rule, what);
+  }
+  let near: Denied | null = null;
+  for (const rule of allowRules(state, target)) {
+    if (!spokenAt(rule, target.port).includes(protocol)) continue;
+    const why = requestObjection(rule, head, unclear);
+    if (why === null) return allowedBy(rule, protocol, target, head);
+    near ??= {
+      ...denied(null, `${what}: ${why} (rule ${rule.id})`),
+      allowWith: allowWith(target, protocol, head),
+    };
+  }
+  if (isOpenFor(state, target)) return openly(protocol);
+  // What a rule was written about is not asked for again: its limits are meant.
+  return near ?? ask(state, target, what) ?? nothingAllows(what, allowWith(target, protocol));
+}
+
+/** Why the rule does not let the request through, as part of a sentence. */
+function requestObjection(rule: Rule, head: RequestHead, unclear: string | null): string | null {
+  if (rule.methods && !rule.methods.includes(head.method)) return `only ${rule.methods.join(', ')} may be`;
+  if ((rule.paths || rule.git) && unclear) return `the path is ambiguous: ${unclear}`;
+  if (rule.paths && !rule.paths.some((pattern) => matchesPath(pattern, head.path)))
+    return `only ${rule.paths.slice(0, 3).join(', ')}${rule.paths.length > 3 ? ', …' : ''} may be`;
+  if (!rule.git) return null;
+  const kind = gitRequest(head);
+  if (kind === 'fetch') return rule.git.fetch ? null : 'git may not fetch there';
+  if (kind === null) return 'only git itself may use it';
+  if (rule.git.push === null) return 'git may only fetch there';
+  const encoded = head.headers.some(([name, value]) => name === 'content-encoding' && value !== 'identity');
+  return encoded ? 'the list of refs of a push must not be compressed' : null;
+}
+
+function allowedBy(rule: Rule, protocol: Protocol, { host }: Target, head?: RequestHead): Allowed {
+  const pushes = head?.method === 'POST' && rule.git?.push && gitRequest(head) === 'push';
+  const exact =
+    rule.where.kind === 'cidr' && host.kind === 'address' && rule.where.cidr.text === host.address;
+  return {
+    decision: 'allow',
+    ruleId: rule.id,
+    protocol,
+    allowPrivate: rule.allowPrivate,
+    stripHeaders: rule.stripHeaders,
+    ...(rule.hostService !== null && { hostService: rule.hostService }),
+    ...(exact && { exactAddress: host.address }),
+    ...(pushes && { gitPush: { refs: rule.git!.push! } }),
+    ...(rule.secrets && { secrets: rule.secrets }),
+  };
+}
+
+function allowRules(state: State, { host }: Target): Rule[] {
+  // The host's own services have a name; no address leads to them, whatever a range contains.
+  if (isLoopback(host)) return [];
+  const isService = host.kind === 'name' && host.name === HOST_SERVICE_NAME;
+  return state.allows.about(host).filter((rule) => (rule.hostService !== null) === isService);
+}
+
+function denyRules(state: State, { host, port }: Target): Rule[] {
+  const about = host.kind === 'name' ? state.denies.about(host) : state.denies.aboutEmbedded(host.address);
+  return about.filter((rule) => isAboutPort(rule, port));
+}
+
+function isAboutPort({ only }: Rule, port: number): boolean {
+  return only.ports === null || only.ports.includes(port);
+}
+
+/** A deny rule that needs no request to decide. */
+function isWhole(rule: Rule): boolean {
+  return rule.methods === null && rule.paths === null;
+}
+
+function speaksOf({ only }: Rule, protocol: Protocol): boolean {
+  return only.protocol === null || only.protocol === protocol;
+}
+
+function spokenAt({ speaks }: Rule, port: number): Protocol[] {
+  return speaks.filter(({ ports }) => ports.includes(port)).map(({ protocol }) => protocol);
+}
+
+function otherPorts(state: State, target: Target): number[] {
+  return [
+    ...new Set(allowRules(state, target).flatMap(({ speaks }) => speaks.flatMap(({ ports }) => ports))),
+  ];
+}
+
+function isOpenFor({ network }: State, { host }: Target): boolean {
+  return network === 'open' && isPublic(host);
+}
+
+/** An answer of a person never opens private addresses or the host. */
+function ask(state: State, { host }: Target, what: string): Asked | null {
+  return state.ask && isPublic(host)
+    ? { decision: 'ask', ruleId: null, reason: `${what}: no rule allows it, and somebody is asked` }
+    : null;
+}
+
+function isPublic(host: Host): boolean {
+  if (host.kind === 'name') return host.name !== HOST_SERVICE_NAME;
+  return vetAddresses([host.address], { allowPrivate: false, ownAddresses: [] }).usable.length > 0;
+}
+
+function isLoopback(host: Host): boolean {
+  return host.kind === 'address' && (host.address.startsWith('127.') || host.address === '::1');
+}
+
+function openly(protocol: Protocol): Allowed {
+  return { decision: 'allow', ruleId: 'network:open', protocol, allowPrivate: false, stripHeaders: [] };
+}
+
+function offline(what: string): Denied {
+  return denied('network:none', `${what}: this sandbox has no network ("network": "none")`);
+}
+
+function denied(ruleId: string | null, reason: string): Denied {
+  return { decision: 'deny', ruleId, reason, allowWith: null };
+}
+
+function targetText({ host, port }: Target): string {
+  return `${hostText(host)}:${port}`;
+}

@@ -1,0 +1,105 @@
+// From what was denied to entries for `warren.json`: as narrow as what was seen, no wildcards, and nothing that a rule
+// denied on purpose. Events hold what a guest chose (hostile). Limit: 500 entries.
+
+import type { AuditEvent } from '../audit/event.ts';
+import { canonicalHost, hostText } from '../names/canonical-host.ts';
+import type { Host } from '../names/host.ts';
+import { vetAddresses } from '../names/vetting.ts';
+import { type Entry, type EntryObject, HOST_SERVICE_NAME } from './rule.ts';
+import type { Protocol } from './verdict.ts';
+
+export interface Proposal {
+  entries: Entry[];
+  /** What must be written by hand, if at all. */
+  left: { host: string; why: string }[];
+}
+
+interface Seen {
+  host: Host;
+  /** By protocol and port: the methods of its requests. */
+  speaks: Map<string, { protocol: Protocol; port: number; methods: Set<string> }>;
+}
+
+const MAX_ENTRIES = 500;
+const READS = ['GET', 'HEAD'];
+
+export function proposeRules(events: Iterable<AuditEvent>): Proposal {
+  const hosts = new Map<string, Seen>();
+  const left = new Map<string, string>();
+  for (const event of events) {
+    if (event.decision === 'allow' || event.kind === 'dns' || event.kind === 'notice') continue;
+    if (event.port === null) continue;
+    const host = canonicalHost(
+      event.host.includes(':') && !event.host.startsWith('[') ? `[${event.host}]` : event.host,
+    );
+    if ('refused' in host) continue;
+    const text = hostText(host);
+    const why = objection(event, host);
+    if (why !== null) {
+      left.set(text, why);
+      continue;
+    }
+    if (!hosts.has(text) && hosts.size >= MAX_ENTRIES) {
+      left.set(text, `only the first ${MAX_ENTRIES} hosts are proposed`);
+      continue;
+    }
+    const seen = hosts.get(text) ?? { host, speaks: new Map() };
+    hosts.set(text, seen);
+    note(
+      seen,
+      event.protocol ?? (event.port === 80 ? 'http' : 'https'),
+      event.port,
+      event.kind === 'request' ? event.method : null,
+    );
+  }
+  const entries = [...hosts.keys()].sort().flatMap((text) => entriesFor(hosts.get(text)!));
+  return { entries, left: [...left].map(([host, reason]) => ({ host, why: reason })) };
+}
+
+function objection(event: AuditEvent, host: Host): string | null {
+  if (event.ruleId !== null) return `rule ${event.ruleId} denies it`;
+  if (host.kind === 'name') return null;
+  if (/^127\.|^::1$/.test(host.address))
+    return 'it is this computer: write {"hostService": PORT} if that is meant';
+  const { refused } = vetAddresses([host.address], { allowPrivate: false, ownAddresses: [] });
+  return refused.length > 0 ? refused[0]!.why : null;
+}
+
+function note(seen: Seen, protocol: Protocol, port: number, method: string | null): void {
+  const key = `${protocol}:${port}`;
+  const there = seen.speaks.get(key) ?? { protocol, port, methods: new Set<string>() };
+  if (method !== null) there.methods.add(method);
+  seen.speaks.set(key, there);
+}
+
+/** One entry for each protocol and set of methods; a string where a string says it all. */
+function entriesFor({ host, speaks }: Seen): Entry[] {
+  if (host.kind === 'name' && host.name === HOST_SERVICE_NAME)
+    return [...speaks.values()].map(({ port }) => ({ hostService: port }));
+  const groups = new Map<string, { protocol: Protocol; ports: Set<number>; reads: boolean }>();
+  for (const { protocol, port, methods } of speaks.values()) {
+    const reads = methods.size > 0 && [...methods].every((method) => READS.includes(method));
+    const key = `${protocol} ${reads}`;
+    const group = groups.get(key) ?? { protocol, ports: new Set<number>(), reads };
+    group.ports.add(port);
+    groups.set(key, group);
+  }
+  return [...groups.values()].flatMap((group) => entryFor(host, group));
+}
+
+function entryFor(
+  host: Host,
+  { protocol, ports, reads }: { protocol: Protocol; ports: Set<number>; reads: boolean },
+): Entry[] {
+  const text = hostText(host);
+  const sorted = [...ports].sort((a, b) => a - b);
+  const usual = protocol === 'http' ? 80 : 443;
+  if (!reads && protocol === 'https' && !ports.has(80))
+    return sorted.map((port) => (port === usual ? text : `${text}:${port}`));
+  if (!reads && protocol === 'http' && sorted.length === 1 && ports.has(usual)) return [`${text}:80`];
+  const entry: EntryObject = { host: text };
+  if (protocol !== 'https') entry.protocol = protocol;
+  if (protocol === 'tcp' || sorted.length > 1 || sorted[0] !== usual) entry.ports = sorted;
+  if (reads) entry.methods = READS;
+  return [entry];
+}
