@@ -23,9 +23,18 @@ const list = <T extends v.GenericSchema>(item: T) =>
   v.pipe(v.array(item), v.minLength(1), v.maxLength(MAX_LIST));
 const text = v.pipe(v.string(), v.maxLength(1024));
 
+/** Valibot takes an array for an object. */
+export function plainObject<T extends v.ObjectEntries>(keys: T) {
+  return v.pipe(
+    v.unknown(),
+    v.check((value) => !Array.isArray(value), 'Expected an object, and it is an array'),
+    v.strictObject(keys),
+  );
+}
+
 export const entrySchema = v.union([
   v.pipe(v.string(), v.maxLength(300)),
-  v.strictObject({
+  plainObject({
     host: v.exactOptional(v.pipe(v.string(), v.maxLength(300))),
     cidr: v.exactOptional(v.pipe(v.string(), v.maxLength(50))),
     hostService: v.exactOptional(port),
@@ -36,9 +45,7 @@ export const entrySchema = v.union([
       list(v.pipe(v.string(), v.regex(/^[A-Z]{1,20}$/, 'a method is in capitals: "GET"'))),
     ),
     paths: v.exactOptional(list(text)),
-    git: v.exactOptional(
-      v.strictObject({ fetch: v.exactOptional(v.boolean()), push: v.exactOptional(text) }),
-    ),
+    git: v.exactOptional(plainObject({ fetch: v.exactOptional(v.boolean()), push: v.exactOptional(text) })),
     registry: v.exactOptional(v.literal('read')),
     allowPrivate: v.exactOptional(v.boolean()),
     stripHeaders: v.exactOptional(

@@ -1,19 +1,19 @@
 // The keys `network` and `egress` of a policy file, to rules. A file that is wrong anywhere counts nowhere: the error
-// names the entry and the way out. Limits: 4 MiB of text, 64 levels, 10,000 rules.
+// names the entry and the way out. Limits: 4 MiB of text, 10,000 rules.
 
-import { type ParseError, parse, printParseErrorCode, visit } from 'jsonc-parser';
+import { parse } from 'jsonc-parser';
 import * as v from 'valibot';
 import { WarrenError } from '../../protocol/error.ts';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
-import { entrySchema, parseEntry } from './entry.ts';
+import { entrySchema, parseEntry, plainObject } from './entry.ts';
 import { PROFILES, profileNames } from './profiles.ts';
 import { type Entry, MAX_RULES, type Network, type Rule, type Ruleset, type Source } from './rule.ts';
+import { syntaxObjection } from './syntax.ts';
 
 const MAX_TEXT_CHARS = 4 * 1024 * 1024;
-const MAX_DEPTH = 64;
 
 const entries = v.exactOptional(v.nullable(v.array(v.unknown())));
-const egressSchema = v.strictObject({
+const egressSchema = plainObject({
   profiles: v.exactOptional(v.nullable(v.pipe(v.array(v.string()), v.maxLength(64)))),
   allow: entries,
   deny: entries,
@@ -59,7 +59,7 @@ export function parsePolicyText(text: string, from: { source: Source; file: stri
   if (objection) throw bad(from.file, 'it', objection, 'correct the file');
   const value: unknown = parse(text, [], { allowTrailingComma: true });
   const keys = shape(
-    v.strictObject({
+    plainObject({
       $schema: v.exactOptional(v.string()),
       network: v.exactOptional(v.unknown()),
       egress: v.exactOptional(v.unknown()),
@@ -69,42 +69,6 @@ export function parsePolicyText(text: string, from: { source: Source; file: stri
     from.file,
   );
   return parsePolicy(keys, from);
-}
-
-/** What two readers of one JSON text would read differently, or not survive. Null when there is nothing of it. */
-export function syntaxObjection(text: string): string | null {
-  const errors: ParseError[] = [];
-  const open: Set<string>[] = [];
-  let objection: string | null = null;
-  const note = (why: string, offset: number): void => {
-    objection ??= `line ${text.slice(0, offset).split('\n').length}: ${why}`;
-  };
-  const opened = (offset: number): boolean => {
-    open.push(new Set());
-    if (open.length > MAX_DEPTH) note(`more than ${MAX_DEPTH} levels`, offset);
-    return open.length <= MAX_DEPTH;
-  };
-  visit(
-    text,
-    {
-      onObjectBegin: opened,
-      onArrayBegin: opened,
-      onObjectEnd: () => void open.pop(),
-      onArrayEnd: () => void open.pop(),
-      onObjectProperty: (name, offset) => {
-        if (name === '__proto__') note('a key must not be called __proto__', offset);
-        if (open.at(-1)?.has(name))
-          note(`the key ${JSON.stringify(sanitizeLine(name, 40))} is there twice`, offset);
-        open.at(-1)?.add(name);
-      },
-      onError: (error, offset, length) => {
-        errors.push({ error, offset, length });
-        note(printParseErrorCode(error), offset);
-      },
-    },
-    { allowTrailingComma: true },
-  );
-  return objection;
 }
 
 /** The rules of a profile, as if the file had written them. Throws `usage.policy`. */
@@ -189,7 +153,7 @@ function shape<T extends v.GenericSchema>(
   throw bad(
     file,
     path === null ? place : `${place}.${sanitizeLine(path, 80)}`,
-    sanitizeLine(issue.message),
+    issue.expected === 'never' ? 'there is no key of this name' : sanitizeLine(issue.message),
     'correct it, or take it away',
   );
 }

@@ -21,7 +21,6 @@ interface Seen {
 }
 
 const MAX_ENTRIES = 500;
-const READS = ['GET', 'HEAD'];
 
 export function proposeRules(events: Iterable<AuditEvent>): Proposal {
   const hosts = new Map<string, Seen>();
@@ -72,34 +71,38 @@ function note(seen: Seen, protocol: Protocol, port: number, method: string | nul
   seen.speaks.set(key, there);
 }
 
-/** One entry for each protocol and set of methods; a string where a string says it all. */
+/** One entry for each protocol and set of methods. A string where no request was seen: it says it all. */
 function entriesFor({ host, speaks }: Seen): Entry[] {
   if (host.kind === 'name' && host.name === HOST_SERVICE_NAME)
     return [...speaks.values()].map(({ port }) => ({ hostService: port }));
-  const groups = new Map<string, { protocol: Protocol; ports: Set<number>; reads: boolean }>();
+  const groups = new Map<string, Group>();
   for (const { protocol, port, methods } of speaks.values()) {
-    const reads = methods.size > 0 && [...methods].every((method) => READS.includes(method));
-    const key = `${protocol} ${reads}`;
-    const group = groups.get(key) ?? { protocol, ports: new Set<number>(), reads };
-    group.ports.add(port);
+    if (methods.has('GET')) methods.add('HEAD');
+    const sorted = [...methods].filter((method) => /^[A-Z]{1,20}$/.test(method)).sort();
+    const key = `${protocol} ${sorted}`;
+    const group = groups.get(key) ?? { protocol, ports: [], methods: sorted };
+    group.ports.push(port);
     groups.set(key, group);
   }
   return [...groups.values()].flatMap((group) => entryFor(host, group));
 }
 
-function entryFor(
-  host: Host,
-  { protocol, ports, reads }: { protocol: Protocol; ports: Set<number>; reads: boolean },
-): Entry[] {
+interface Group {
+  protocol: Protocol;
+  ports: number[];
+  methods: string[];
+}
+
+function entryFor(host: Host, { protocol, ports, methods }: Group): Entry[] {
   const text = hostText(host);
-  const sorted = [...ports].sort((a, b) => a - b);
+  const sorted = ports.sort((a, b) => a - b);
   const usual = protocol === 'http' ? 80 : 443;
-  if (!reads && protocol === 'https' && !ports.has(80))
+  if (methods.length === 0 && protocol === 'https' && !sorted.includes(80))
     return sorted.map((port) => (port === usual ? text : `${text}:${port}`));
-  if (!reads && protocol === 'http' && sorted.length === 1 && ports.has(usual)) return [`${text}:80`];
+  if (methods.length === 0 && protocol === 'http' && String(sorted) === '80') return [`${text}:80`];
   const entry: EntryObject = { host: text };
   if (protocol !== 'https') entry.protocol = protocol;
-  if (protocol === 'tcp' || sorted.length > 1 || sorted[0] !== usual) entry.ports = sorted;
-  if (reads) entry.methods = READS;
+  if (protocol === 'tcp' || String(sorted) !== String(usual)) entry.ports = sorted;
+  if (methods.length > 0) entry.methods = methods;
   return [entry];
 }
