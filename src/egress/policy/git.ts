@@ -1,5 +1,5 @@
 // Git over smart HTTP: which requests are a fetch, which a push, and which refs a push would change. The list of a
-// push comes from a guest (hostile). Limits: 64 KiB of list, 1000 commands, 1024 bytes a ref.
+// push comes from a guest (hostile). Limits: 64 KiB of list, 500 commands, 1024 bytes a ref.
 
 import { sanitizeLine } from '../../protocol/sanitize.ts';
 import type { RequestHead } from './verdict.ts';
@@ -13,7 +13,7 @@ export type PushVerdict =
   | { state: 'need-more' };
 
 const MAX_LIST_BYTES = 64 * 1024;
-const MAX_COMMANDS = 1000;
+const MAX_COMMANDS = 500;
 const MAX_REF_BYTES = 1024;
 const COMMAND = /^(?:[0-9a-f]{40} [0-9a-f]{40}|[0-9a-f]{64} [0-9a-f]{64}) (.+)$/;
 const SHALLOW = /^shallow (?:[0-9a-f]{40}|[0-9a-f]{64})$/;
@@ -47,8 +47,7 @@ export function refsGlobObjection(glob: string): string | null {
 export function judgePushCommands(body: Buffer, refsGlob: string): PushVerdict {
   const refs: string[] = [];
   let at = 0;
-  for (let lines = 0; ; lines++) {
-    if (lines > MAX_COMMANDS) return refused(`it has more than ${MAX_COMMANDS} commands`);
+  for (;;) {
     if (body.length < at + 4)
       return /^[0-9a-f]*$/.test(body.toString('latin1', at))
         ? more(at)
@@ -66,6 +65,7 @@ export function judgePushCommands(body: Buffer, refsGlob: string): PushVerdict {
       if (!inGlob(ref, refsGlob))
         return refused(`it would change ${sanitizeLine(ref, 100)}, and only ${refsGlob} may be`);
       refs.push(ref);
+      if (refs.length > MAX_COMMANDS) return refused(`it has more than ${MAX_COMMANDS} commands`);
     }
     at += length;
   }

@@ -1,7 +1,7 @@
 // What JSON with comments may look like where it decides about security: what two readers would read differently, or
 // not survive, is told before anything is read. Limit: 64 levels.
 
-import { createScanner, printParseErrorCode, SyntaxKind, visit } from 'jsonc-parser';
+import { createScanner, printParseErrorCode, visit } from 'jsonc-parser';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
 
 const MAX_DEPTH = 64;
@@ -41,9 +41,10 @@ export function syntaxObjection(text: string): string | null {
 function tooDeep(text: string): number | null {
   const scanner = createScanner(text, true);
   let depth = 0;
-  for (let token = scanner.scan(); token !== SyntaxKind.EOF; token = scanner.scan()) {
-    if (token === SyntaxKind.OpenBraceToken || token === SyntaxKind.OpenBracketToken) depth++;
-    if (token === SyntaxKind.CloseBraceToken || token === SyntaxKind.CloseBracketToken) depth--;
+  for (scanner.scan(); scanner.getTokenOffset() < text.length; scanner.scan()) {
+    const first = text[scanner.getTokenOffset()];
+    if (first === '{' || first === '[') depth++;
+    if (first === '}' || first === ']') depth--;
     if (depth > MAX_DEPTH) return scanner.getTokenOffset();
   }
   return null;
