@@ -10,7 +10,7 @@ import type { Progress } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { CHARACTER_DEVICE, type CpioEntry, encodeCpio, FILE, FOLDER } from './cpio.ts';
 import { mmdebstrap } from './debootstrap.ts';
-import { collectModules, type Module } from './modules.ts';
+import { collectModules, type Module, NEEDED_MODULES } from './modules.ts';
 
 export interface Kernel {
   folder: string;
@@ -39,7 +39,7 @@ export async function ensureKernel(request: KernelRequest): Promise<Kernel> {
   const base = (await findBase(folders.kernels)) ?? (await fetchBase(folders.kernels, request));
   const agent = await readFile(request.agent);
   const digest = createHash('sha256')
-    .update(`${RECIPE} ${base.version}\n`)
+    .update(`${RECIPE} ${base.version} ${BASE_PREFIX}\n`)
     .update(agent)
     .digest('hex')
     .slice(0, 24);
@@ -73,7 +73,8 @@ interface Base {
   version: string;
 }
 
-const BASE_PREFIX = 'debian-';
+/** A base with other modules is another one: what is kept holds no more than was needed then. */
+const BASE_PREFIX = `debian-${createHash('sha256').update(NEEDED_MODULES.join(' ')).digest('hex').slice(0, 8)}-`;
 
 async function findBase(kernels: string): Promise<Base | undefined> {
   const names = (await readdir(kernels).catch(() => []))

@@ -1,5 +1,5 @@
-// Which kernel modules the agent needs before it can mount a disk, and in which order they load. The order comes
-// from the modules themselves: each names what it depends on in its `.modinfo` section (`depends=a,b`).
+// Which kernel modules the agent needs to mount a disk and redirect traffic, and in which order they load. The order
+// comes from the modules themselves: each names what it depends on in its `.modinfo` section (`depends=a,b`).
 
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -7,7 +7,11 @@ import { run } from '../host/run.ts';
 import { WarrenError } from '../protocol/error.ts';
 
 /** By the names that `depends=` uses. What is built into the kernel is left out. */
-export const NEEDED_MODULES = ['virtio_pci', 'virtio_blk', 'virtio_console', 'ext4', 'erofs', 'overlay'];
+export const NEEDED_MODULES = [
+  ...['virtio_pci', 'virtio_blk', 'virtio_console', 'ext4', 'erofs', 'overlay'],
+  // What the agent's redirect uses (agent/internal/egress/redirect.go), and no more.
+  ...['nf_tables', 'nft_chain_nat', 'nft_redir', 'nft_reject_ipv4', 'nft_fib_ipv4'],
+];
 
 export interface Module {
   name: string;

@@ -54,6 +54,9 @@ func onPorts() error {
 		return err
 	}
 	s := server.New(version, true)
+	if err := s.OpenEgress(); err != nil {
+		fmt.Fprintln(os.Stderr, "warren-agent: egress:", err)
+	}
 	go func() { _ = channel.Serve(egress, server.Generation, s.EgressAttached) }()
 	return channel.Serve(agent, server.Generation, s.Attached)
 }

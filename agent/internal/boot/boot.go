@@ -74,12 +74,20 @@ func loadModules(folder string) error {
 		return nil // a kernel with everything built in
 	}
 	for _, name := range strings.Fields(string(order)) {
-		if err := loadModule(filepath.Join(folder, name)); err != nil {
+		err := loadModule(filepath.Join(folder, name))
+		switch {
+		case err == nil:
+		case strings.HasPrefix(name, "nf"): // netfilter's: without it the machine works, and says so
+			fmt.Fprintf(os.Stderr, "warren-agent: cannot load module %s: %v\n", name, err)
+		default:
 			return fmt.Errorf("cannot load module %s: %w", name, err)
 		}
 	}
 	return nil
 }
+
+// moduleParameters: the kernel would make its table of connections for a server, and look through it once a minute.
+var moduleParameters = map[string]string{"nf_conntrack.ko": "hashsize=2048"}
 
 func loadModule(path string) error {
 	file, err := os.Open(path)
@@ -87,7 +95,7 @@ func loadModule(path string) error {
 		return err
 	}
 	defer file.Close()
-	err = unix.FinitModule(int(file.Fd()), "", 0)
+	err = unix.FinitModule(int(file.Fd()), moduleParameters[filepath.Base(path)], 0)
 	if errors.Is(err, unix.EEXIST) {
 		return nil
 	}
@@ -169,7 +177,11 @@ func enter() error {
 			return err
 		}
 	}
-	if err := os.MkdirAll(newRoot+DiskHandlePath, 0o700); err != nil {
+	// Everyone may look into /run/warren (certificates), nobody but root into the disk.
+	if err := os.MkdirAll(newRoot+DiskHandlePath, 0o755); err != nil {
+		return err
+	}
+	if err := os.Chmod(diskFolder, 0o700); err != nil {
 		return err
 	}
 	if err := unix.Mount(diskFolder, newRoot+DiskHandlePath, "", unix.MS_BIND, ""); err != nil {

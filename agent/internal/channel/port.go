@@ -17,6 +17,7 @@ import (
 type virtioPort struct {
 	fd    int
 	epoll int
+	away  func()
 }
 
 // OpenPort opens the port that QEMU was told to name so, by what sysfs says (there is no udev here).
@@ -52,8 +53,11 @@ func newVirtioPort(fd int) (*virtioPort, error) {
 	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
 		return nil, err
 	}
-	return &virtioPort{fd, epoll}, nil
+	return &virtioPort{fd: fd, epoll: epoll}, nil
 }
+
+// WhenAway sets what Read calls, each time that it finds the host away.
+func (p *virtioPort) WhenAway(tell func()) { p.away = tell }
 
 func (p *virtioPort) Read(into []byte) (int, error) {
 	for {
@@ -62,6 +66,9 @@ func (p *virtioPort) Read(into []byte) (int, error) {
 		case n > 0:
 			return n, nil
 		case err == nil: // the host is away
+			if p.away != nil {
+				p.away()
+			}
 			if err := p.wait(); err != nil {
 				return 0, err
 			}

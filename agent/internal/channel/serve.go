@@ -24,6 +24,9 @@ type Port interface {
 func Serve(port Port, generation uint32, attached func(net.Conn)) error {
 	s := &stream{port: port, generation: generation, attached: attached}
 	defer s.detach()
+	if p, tells := port.(interface{ WhenAway(func()) }); tells {
+		p.WhenAway(s.left)
+	}
 	var decoder Decoder
 	buffer := make([]byte, 64*1024)
 	for {
@@ -73,8 +76,18 @@ func (s *stream) detach() {
 	}
 }
 
+// left tells the connection that the port said so; it may be late news about the host before.
+func (s *stream) left() {
+	if s.current != nil {
+		s.current.leaving.Do(func() { close(s.current.left) })
+	}
+}
+
 // conn is the net.Conn of one attach.
 type conn struct {
+	left    chan struct{}
+	leaving sync.Once
+
 	stream *stream
 	inbox  chan []byte
 	rest   []byte
@@ -83,8 +96,11 @@ type conn struct {
 }
 
 func newConn(s *stream) *conn {
-	return &conn{stream: s, inbox: make(chan []byte, 16), closed: make(chan struct{})}
+	return &conn{stream: s, inbox: make(chan []byte, 16), closed: make(chan struct{}), left: make(chan struct{})}
 }
+
+// Left is closed when the host seems to have left; who wants to be sure asks it for a sign of life.
+func (c *conn) Left() <-chan struct{} { return c.left }
 
 func (c *conn) deliver(payload []byte) {
 	own := append([]byte(nil), payload...)

@@ -31,6 +31,8 @@ type Service struct {
 	Real bool
 	// EndSessions ends every session, the whole machine's processes when Real.
 	EndSessions func()
+	// Egress is how programs get out.
+	Egress func() string
 
 	started time.Time
 	awake   atomic.Bool
@@ -51,7 +53,7 @@ func (s *Service) Awake() bool { return !s.Real || s.awake.Load() }
 func (s *Service) info(w http.ResponseWriter, _ *http.Request) {
 	connect.WriteJSON(w, http.StatusOK, map[string]any{
 		"generation": s.Generation, "version": s.Version, "bootId": bootID(), "pid": os.Getpid(),
-		"uptimeMs": time.Since(s.started).Milliseconds(),
+		"uptimeMs": time.Since(s.started).Milliseconds(), "egress": s.Egress(),
 	})
 }
 

@@ -24,6 +24,8 @@ type Defaults interface {
 // Service keeps the sessions.
 type Service struct {
 	Defaults Defaults
+	// Trust has variables that the others go before; may be nil.
+	Trust interface{ Envs() map[string]string }
 	// User finds the user of a request (Basic auth, else the default one).
 	User func(r *http.Request) (account.User, error)
 	// MayStart answers an error while the machine does not know yet who it is.

@@ -200,6 +200,11 @@ func (s *Service) environment(request *startRequest, user account.User) []string
 		shell = "/bin/sh"
 	}
 	values := map[string]string{"PATH": defaultPath, "HOME": user.Home, "USER": user.Name, "LOGNAME": user.Name, "SHELL": shell, "LANG": "C.UTF-8"}
+	if s.Trust != nil {
+		for key, value := range s.Trust.Envs() {
+			values[key] = value
+		}
+	}
 	for key, value := range s.Defaults.Envs() {
 		values[key] = value
 	}

@@ -10,11 +10,14 @@ import (
 	"warren.dev/agent/internal/account"
 	"warren.dev/agent/internal/archive"
 	"warren.dev/agent/internal/connect"
+	"warren.dev/agent/internal/egress"
 	"warren.dev/agent/internal/filesystem"
+	"warren.dev/agent/internal/forward"
 	"warren.dev/agent/internal/git"
 	"warren.dev/agent/internal/identity"
 	"warren.dev/agent/internal/metrics"
 	"warren.dev/agent/internal/process"
+	"warren.dev/agent/internal/trust"
 )
 
 // Generation must be the host's (src/protocol/limits.ts).
@@ -32,7 +35,7 @@ const (
 type Server struct {
 	handler http.Handler
 	http2   http2.Server
-	egress  egress
+	egress  egress.Service
 }
 
 // New makes the services; real is false without a VM.
@@ -44,8 +47,17 @@ func New(version string, real bool) *Server {
 	}
 	settings := newSettings(lookup)
 	settings.register(mux)
-	sessions := &process.Service{Defaults: settings, User: settings.user, BecomeUsers: real}
-	machine := &identity.Service{Version: version, Generation: Generation, Real: real, EndSessions: sessions.EndAll}
+	s := &Server{http2: http2.Server{
+		MaxConcurrentStreams:         maxStreams,
+		MaxReadFrameSize:             64 << 10,
+		MaxUploadBufferPerStream:     streamWindowBytes,
+		MaxUploadBufferPerConnection: connectionWindowBytes,
+	}}
+	trusted := trust.New("")
+	sessions := &process.Service{Defaults: settings, Trust: trusted, User: settings.user, BecomeUsers: real}
+	machine := &identity.Service{
+		Version: version, Generation: Generation, Real: real, EndSessions: sessions.EndAll, Egress: s.egress.Mode,
+	}
 	sessions.MayStart = func(r *http.Request) error {
 		if machine.Awake() || r.Header.Get(warmUpHeader) != "" {
 			return nil
@@ -58,16 +70,12 @@ func New(version string, real bool) *Server {
 	(&filesystem.Service{Defaults: settings, User: settings.user, Lookup: lookup}).Register(mux)
 	metrics.Register(mux)
 	git.Register(mux, git.Environment{LookupUser: lookup})
-	s := &Server{
-		handler: settings.authenticated(mux),
-		http2: http2.Server{
-			MaxConcurrentStreams:         maxStreams,
-			MaxReadFrameSize:             64 << 10,
-			MaxUploadBufferPerStream:     streamWindowBytes,
-			MaxUploadBufferPerConnection: connectionWindowBytes,
-		},
+	s.egress.Register(mux)
+	forward.Register(mux)
+	if real {
+		trusted.Register(mux)
 	}
-	s.egress.register(mux)
+	s.handler = forward.Connects(settings.authenticated(mux))
 	return s
 }
 
@@ -77,4 +85,7 @@ func (s *Server) Attached(conn net.Conn) {
 }
 
 // EgressAttached takes the host's end of the `egress` stream.
-func (s *Server) EgressAttached(conn net.Conn) { s.egress.attach(conn) }
+func (s *Server) EgressAttached(conn net.Conn) { s.egress.Client.Attach(conn) }
+
+// OpenEgress makes the machine's traffic go to the host; without it programs reach nothing.
+func (s *Server) OpenEgress() error { return s.egress.Start("/etc/resolv.conf") }
