@@ -166,6 +166,7 @@ describe('the list of a push', () => {
     ['a list over 64 KiB', command(`refs/heads/warren/${'x'.repeat(900)}`).repeat(70)],
     ['501 commands', `${command('refs/heads/warren/x').repeat(501)}0000`],
     ['a request of another service', `${pkt(`want ${A}`)}0000`],
+    ['a newline before its capabilities', `${command('refs/heads/warren/x\n', CAPS)}0000`],
     ['gzip', '\x1f\x8b\x08\x00'],
   ] as const)
     it(`is refused when it has ${name}`, () => {

@@ -73,10 +73,11 @@ export function judgePushCommands(body: Buffer, refsGlob: string): PushVerdict {
 
 /** The ref of a command; `shallow` for a line that changes none; null for what is neither. */
 function readCommand(line: string, first: boolean): string | null {
-  const nul = line.indexOf('\0');
+  const whole = line.endsWith('\n') ? line.slice(0, -1) : line;
+  const nul = whole.indexOf('\0');
   // Only the first command carries capabilities.
   if (nul >= 0 && !first) return null;
-  const text = (nul < 0 ? line : line.slice(0, nul)).replace(/\n$/, '');
+  const text = nul < 0 ? whole : whole.slice(0, nul);
   if (SHALLOW.test(text)) return nul < 0 ? 'shallow' : null;
   const ref = COMMAND.exec(text)?.[1];
   return ref !== undefined && ref.length <= MAX_REF_BYTES && isRef(ref) ? ref : null;

@@ -1,5 +1,5 @@
 // From what was denied to entries for `warren.json`: as narrow as what was seen, no wildcards, and nothing that a rule
-// denied on purpose. Events hold what a guest chose (hostile). Limit: 500 entries.
+// denied on purpose. Events hold what a guest chose (hostile). Limits: 500 hosts, 500 left out.
 
 import type { AuditEvent } from '../audit/event.ts';
 import { canonicalHost, hostText } from '../names/canonical-host.ts';
@@ -52,7 +52,7 @@ export function proposeRules(events: Iterable<AuditEvent>): Proposal {
     );
   }
   const entries = [...hosts.keys()].sort().flatMap((text) => entriesFor(hosts.get(text)!));
-  return { entries, left: [...left].map(([host, reason]) => ({ host, why: reason })) };
+  return { entries, left: [...left].slice(0, MAX_ENTRIES).map(([host, reason]) => ({ host, why: reason })) };
 }
 
 function objection(event: AuditEvent, host: Host): string | null {

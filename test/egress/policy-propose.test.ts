@@ -1,0 +1,136 @@
+// `policy learn`: what was denied becomes entries as narrow as what was seen, and the entries do what they say.
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { AuditEvent } from '../../src/egress/audit/event.ts';
+import { createPolicy } from '../../src/egress/policy/judge.ts';
+import { parsePolicy } from '../../src/egress/policy/parse.ts';
+import { proposeRules } from '../../src/egress/policy/propose.ts';
+import type { Protocol } from '../../src/egress/policy/verdict.ts';
+
+const common = { flow: 1, reason: null, bytesUp: 0, bytesDown: 0, durationMs: 1 };
+const flow = (
+  host: string,
+  port: number,
+  protocol: Protocol | null,
+  decision: 'allow' | 'deny' | 'ask' = 'deny',
+  ruleId: string | null = null,
+): AuditEvent => ({
+  ...common,
+  kind: 'flow',
+  host,
+  port,
+  protocol,
+  decision,
+  ruleId,
+  upstream: null,
+  guest: null,
+});
+const request = (
+  host: string,
+  method: string,
+  port = 443,
+  protocol: 'http' | 'https' = 'https',
+): AuditEvent => ({
+  ...common,
+  kind: 'request',
+  host,
+  port,
+  protocol,
+  method,
+  path: '/x',
+  status: 403,
+  secrets: [],
+  decision: 'deny',
+  ruleId: null,
+});
+
+describe('a proposal', () => {
+  it('is grouped by host and as narrow as what was seen', () => {
+    const { entries, left } = proposeRules([
+      flow('b.example', 443, null),
+      flow('b.example', 443, null),
+      flow('b.example', 8443, 'https'),
+      flow('a.example', 80, 'http'),
+      flow('ssh.example', 22, 'tcp'),
+      flow('ssh.example', 2222, 'tcp'),
+      flow('pinned.example', 443, 'tls-passthrough'),
+      request('api.example', 'GET'),
+      request('api.example', 'POST'),
+      request('www.api.example', 'GET', 80, 'http'),
+      flow('8.8.8.8', 853, 'tcp'),
+      flow('host.warren.internal', 5432, 'tcp'),
+      flow('asked.example', 443, 'https', 'ask'),
+    ]);
+    assert.deepEqual(entries, [
+      { host: '8.8.8.8', protocol: 'tcp', ports: [853] },
+      'a.example:80',
+      { host: 'api.example', methods: ['GET', 'HEAD', 'POST'] },
+      'asked.example',
+      'b.example',
+      'b.example:8443',
+      { hostService: 5432 },
+      { host: 'pinned.example', protocol: 'tls-passthrough' },
+      { host: 'ssh.example', protocol: 'tcp', ports: [22, 2222] },
+      { host: 'www.api.example', protocol: 'http', methods: ['GET', 'HEAD'] },
+    ]);
+    assert.deepEqual(left, []);
+    const policy = createPolicy([
+      parsePolicy({ egress: { allow: entries } }, { source: 'project', file: 'x' }),
+    ]);
+    const name = (host: string, port: number) =>
+      policy.judgeFlow({ host: { kind: 'name', name: host }, port }).decision;
+    assert.equal(name('b.example', 8443), 'allow');
+    assert.equal(name('x.b.example', 443), 'deny');
+    assert.equal(name('ssh.example', 23), 'deny');
+  });
+
+  it('leaves out what was allowed, what a rule denies, what is private, and what is no host', () => {
+    const { entries, left } = proposeRules([
+      flow('fine.example', 443, 'https', 'allow', 'project:allow[0]:fine.example'),
+      flow('bad.example', 443, 'https', 'deny', 'user:deny[0]:bad.example'),
+      flow('10.1.2.3', 443, 'https'),
+      flow('127.0.0.1', 443, 'https'),
+      flow('::1', 443, 'https'),
+      flow('169.254.169.254', 80, 'http'),
+      flow('evil\u001b[31m.example', 443, 'https'),
+      flow('*.example.com', 443, 'https'),
+      {
+        ...common,
+        kind: 'dns',
+        host: 'asked.example',
+        port: null,
+        decision: 'deny',
+        ruleId: null,
+        type: 'A',
+        answer: '',
+      } as never,
+      {
+        ...common,
+        kind: 'notice',
+        code: 'x',
+        host: 'n.example',
+        port: 443,
+        decision: 'deny',
+        ruleId: null,
+      } as never,
+    ]);
+    assert.deepEqual(entries, []);
+    assert.deepEqual(left.map(({ host }) => host).sort(), [
+      '10.1.2.3',
+      '127.0.0.1',
+      '169.254.169.254',
+      '[::1]',
+      'bad.example',
+    ]);
+    assert.match(left.find(({ host }) => host === 'bad.example')!.why, /rule user:deny\[0\]/);
+  });
+
+  it('has at most 500 hosts', () => {
+    const { entries, left } = proposeRules(
+      Array.from({ length: 1000 }, (_, n) => flow(`h${n}.example`, 443, 'https')),
+    );
+    assert.equal(entries.length, 500);
+    assert.equal(left.length, 500);
+  });
+});

@@ -1,0 +1,16 @@
+// Every fuzz target by its name.
+
+import * as canonicalHost from './canonical-host.ts';
+import * as dnsQuestion from './dns-question.ts';
+import * as policyFile from './policy-file.ts';
+import * as pushCommands from './push-commands.ts';
+import * as requestPath from './request-path.ts';
+import type { Target } from './target.ts';
+
+export const targets: Record<string, Target> = {
+  'canonical-host': canonicalHost,
+  'dns-question': dnsQuestion,
+  'policy-file': policyFile,
+  'push-commands': pushCommands,
+  'request-path': requestPath,
+};
