@@ -33,10 +33,12 @@ var (
 type Client struct {
 	lock    sync.Mutex
 	current *attachment
-	changed chan struct{} // closed when a host can be asked
-	pending int
-	poll    *poll
-	waitFor time.Duration // 0: pendingMaxFor
+	// How many there were: two may come in one moment.
+	attaches uint64
+	changed  chan struct{} // closed when a host can be asked
+	pending  int
+	poll     *poll
+	waitFor  time.Duration // 0: pendingMaxFor
 }
 
 type attachment struct {
@@ -52,7 +54,16 @@ type leaver interface{ Left() <-chan struct{} }
 
 // Attach takes a new connection to the host; the one before is dead.
 func (c *Client) Attach(conn net.Conn) {
-	made, err := newTransport().NewClientConn(conn)
+	c.lock.Lock()
+	c.attaches++
+	mine, before := c.attaches, c.current
+	c.current = nil
+	c.lock.Unlock()
+	if before != nil {
+		before.replace()
+		_ = before.http2.Close()
+	}
+	made, err := newTransport().NewClientConn(conn) // waits while the host reads nothing
 	if err != nil {
 		conn.Close()
 		return
@@ -60,14 +71,14 @@ func (c *Client) Attach(conn net.Conn) {
 	a := &attachment{http2: made}
 	a.replaced, a.replace = context.WithCancel(context.Background())
 	c.lock.Lock()
-	before := c.current
+	defer c.lock.Unlock()
+	if c.attaches != mine {
+		a.replace()
+		go made.Close()
+		return
+	}
 	c.current = a
 	c.ready()
-	c.lock.Unlock()
-	if before != nil {
-		before.replace()
-		_ = before.http2.Close()
-	}
 	if l, tells := conn.(leaver); tells {
 		go c.suspect(a, l.Left())
 	}

@@ -239,9 +239,8 @@ func TestTheHostSeemsToLeave(t *testing.T) {
 	silent, theirs := net.Pipe() // reads nothing, says nothing
 	defer silent.Close()
 	left := make(chan struct{})
-	go func() { _, _ = io.CopyN(io.Discard, silent, 24) }()
-	go client.Attach(leavingConn{theirs, left})
-	time.Sleep(20 * time.Millisecond)
+	go func() { _, _ = io.Copy(io.Discard, silent) }()
+	client.Attach(leavingConn{theirs, left})
 	close(left)
 	wanted := make(chan bool, 1)
 	go func() { w, _ := client.Wanted(context.Background()); wanted <- w }()
