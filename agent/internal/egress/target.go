@@ -23,8 +23,9 @@ func target(host string, port uint16) (string, error) {
 		}
 	}
 	if strings.ContainsAny(host, ":[]") {
-		address, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
-		if err != nil || !address.Is6() {
+		inside := strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+		address, err := netip.ParseAddr(inside)
+		if whole := len(host)-len(inside) != 1; !whole || err != nil || !address.Is6() {
 			return "", errTarget
 		}
 		host = "[" + address.String() + "]"
