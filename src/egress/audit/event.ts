@@ -29,6 +29,8 @@ export interface DnsEvent extends Common {
 
 export interface FlowEvent extends Common {
   kind: 'flow';
+  /** Written before a byte goes out; what came of it follows in a second record, unless the door died. */
+  begun?: true;
   protocol: Protocol | null;
   upstream: string | null;
   bytesUp: number;
@@ -39,6 +41,10 @@ export interface FlowEvent extends Common {
 
 export interface RequestEvent extends Common {
   kind: 'request';
+  /** As of a flow. */
+  begun?: true;
+  /** Which of its flow, from 1; both records of a request have the same. */
+  request?: number;
   protocol: 'http' | 'https';
   method: string;
   /** Without its query. */

@@ -1,0 +1,109 @@
+// What is known of one flow while it lives, and the words that the audit writes of it.
+
+import type { FlowEvent, GuestClaim } from '../audit/event.ts';
+import { hostText } from '../names/canonical-host.ts';
+import type { Allowed, Asked, Denied, Protocol, RequestVerdict, Target } from '../policy/verdict.ts';
+import type { DoorLimits, DoorParts } from './parts.ts';
+import type { Counts } from './relay.ts';
+
+/** Shared by all flows of a door. */
+export interface Door {
+  parts: DoorParts;
+  limits: DoorLimits;
+  /** How many requests are under way. */
+  requests: number;
+}
+
+export interface FlowContext {
+  door: Door;
+  nr: number;
+  target: Target;
+  guest: GuestClaim | null;
+  startedMs: number;
+  counts: Counts;
+  /** Dialed last. */
+  upstream: string | null;
+  /** Set when nothing at all may go there: then each request gets this answer. */
+  denied: Denied | Asked | null;
+  /** Protocols that a person let through, for this flow. */
+  approved: Set<Protocol>;
+  requests: number;
+}
+
+export type Decided = Pick<FlowEvent, 'decision' | 'ruleId' | 'reason'>;
+
+export function flowEvent(flow: FlowContext, protocol: Protocol | null, decided: Decided): FlowEvent {
+  return {
+    kind: 'flow',
+    flow: flow.nr,
+    host: hostText(flow.target.host),
+    port: flow.target.port,
+    ...decided,
+    protocol,
+    upstream: flow.upstream,
+    bytesUp: flow.counts.up,
+    bytesDown: flow.counts.down,
+    durationMs: Math.round(performance.now() - flow.startedMs),
+    guest: flow.guest,
+  };
+}
+
+/** False when it could not be written: then what it is about must not happen. */
+export async function written(
+  { parts }: Door,
+  event: Parameters<DoorParts['audit']['write']>[0],
+): Promise<boolean> {
+  try {
+    await parts.audit.write(event);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Asks, if anybody can be asked, and judges again: an answer may have become a rule. */
+export async function settle(
+  flow: FlowContext,
+  protocol: Protocol,
+  judge: () => RequestVerdict,
+): Promise<Allowed | Denied> {
+  const verdict = judge();
+  if (verdict.decision !== 'ask') return verdict;
+  const { parts, limits } = flow.door;
+  if (!flow.approved.has(protocol)) {
+    const question = { target: flow.target, protocol, reason: verdict.reason };
+    if (!(await isTrue(parts.ask?.(question), limits.askMs))) return unasked(verdict);
+    flow.approved.add(protocol);
+  }
+  const again = judge();
+  return again.decision === 'ask' ? granted(verdict, protocol) : again;
+}
+
+/** Any other value than `true`, a rejection and silence are a no. */
+async function isTrue(answer: Promise<boolean> | undefined, timeoutMs: number): Promise<boolean> {
+  const late = Promise.withResolvers<false>();
+  const timer = setTimeout(() => late.resolve(false), timeoutMs);
+  try {
+    return (await Promise.race([answer, late.promise])) === true;
+  } catch {
+    return false;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function unasked({ ruleId, reason }: Asked): Denied {
+  return { decision: 'deny', ruleId, reason: `${reason}; nobody said yes`, allowWith: null };
+}
+
+/** A person's yes never opens private addresses, and never gives secrets away. */
+function granted({ ruleId }: Asked, protocol: Protocol): Allowed {
+  return {
+    decision: 'allow',
+    ruleId: ruleId ?? 'asked',
+    protocol,
+    allowPrivate: false,
+    stripHeaders: [],
+    secrets: [],
+  };
+}

@@ -1,0 +1,79 @@
+// What a door is made of: everything that the pipeline asks of the rest, as small interfaces, and its limits.
+
+import type { Socket } from 'node:net';
+import type { Audit } from '../audit/event.ts';
+import type { DnsAnswer, DnsQuestion } from '../names/synthetic.ts';
+import type { RuledPolicy } from '../policy/judge.ts';
+import type { Asked, Denied, Protocol, Target } from '../policy/verdict.ts';
+import type { Authority } from '../tls/authority.ts';
+import type { Secrets } from './secrets.ts';
+
+export type DoorPolicy = Pick<
+  RuledPolicy,
+  'judgeFlow' | 'judgeConnection' | 'judgeRequest' | 'judgeAddress' | 'deniesName'
+>;
+
+export interface Question {
+  target: Target;
+  protocol: Protocol;
+  /** For the person, safe to print. */
+  reason: string;
+}
+
+export interface DoorParts {
+  /** The rules in force; asked anew for each flow and request. */
+  policy(): DoorPolicy;
+  names: { nameOf(address: string): string | null; answer(question: DnsQuestion): DnsAnswer };
+  audit: Audit;
+  authority: Authority;
+  /** All addresses of a name. Called at most once per dial; what it answers is hostile. */
+  resolve(name: string): Promise<readonly string[]>;
+  /** Of this host's interfaces, now. */
+  ownAddresses(): readonly string[];
+  /** A new connection to a vetted literal address; it may still be connecting (`connect` or `error` follows). */
+  connect(address: string, port: number): Socket;
+  /** Only `true` lets the flow through. Without it, whatever would be asked is denied. */
+  ask?: (question: Question) => Promise<boolean>;
+  secrets?: Secrets;
+  /** PEM certificates that upstreams are verified with, besides the system's. */
+  extraCa?: readonly string[];
+  /** Lines that tell how to allow what was denied: `warren policy allow NAME example.com`. */
+  denialHint(verdict: Denied | Asked): string[];
+  /** Numbers of flows in the audit, unique as long as it lives; by default counted from 1 per attach. */
+  nextFlow?: () => number;
+  limits?: Partial<DoorLimits>;
+}
+
+export interface DoorLimits {
+  flows: number;
+  /** Opens and DNS questions beyond this rate are refused, once the burst is used up. */
+  opensPerSecond: number;
+  opensBurst: number;
+  /** Requests under way inside all flows of the door. */
+  requests: number;
+  headerBytes: number;
+  dnsBodyBytes: number;
+  guestClaimBytes: number;
+  /** How long a client may stay silent before it is taken for one that waits for the server to speak. */
+  silenceMs: number;
+  /** For a client's first bytes to become complete, for TLS handshakes, and for a head of a request. */
+  handshakeMs: number;
+  resolveMs: number;
+  connectMs: number;
+  askMs: number;
+}
+
+export const DOOR_LIMITS: DoorLimits = {
+  flows: 512,
+  opensPerSecond: 100,
+  opensBurst: 512,
+  requests: 512,
+  headerBytes: 64 * 1024,
+  dnsBodyBytes: 4 * 1024,
+  guestClaimBytes: 1024,
+  silenceMs: 300,
+  handshakeMs: 10_000,
+  resolveMs: 5_000,
+  connectMs: 10_000,
+  askMs: 60_000,
+};

@@ -1,0 +1,59 @@
+// Passes bytes of an opaque flow both ways, as fast as the slower side takes them, and counts them. A half that ends
+// is ended at the other side; one that breaks resets both.
+
+import { constants, type Http2Stream } from 'node:http2';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+export interface Counts {
+  up: number;
+  down: number;
+}
+
+/** Resolves once both sides are gone. `head` was read from `flow` before. */
+export function relay(flow: Duplex, upstream: Duplex, head: Buffer | null, counts: Counts): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let open = 2;
+  const closed = () => {
+    open -= 1;
+    if (open === 0) resolve();
+  };
+  const breakBoth = () => {
+    abort(flow);
+    abort(upstream);
+  };
+  for (const side of [flow, upstream]) {
+    side.on('error', breakBoth);
+    side.once('close', () => {
+      if (!side.readableEnded || !side.writableFinished) breakBoth();
+      closed();
+    });
+    if (side.destroyed) {
+      breakBoth();
+      closed();
+    }
+  }
+  if (head) {
+    counts.up += head.length;
+    upstream.write(head);
+  }
+  flow.on('data', (chunk: Buffer) => {
+    counts.up += chunk.length;
+  });
+  upstream.on('data', (chunk: Buffer) => {
+    counts.down += chunk.length;
+  });
+  flow.pipe(upstream);
+  upstream.pipe(flow);
+  return promise;
+}
+
+/** Ends a side so that the program behind it sees an error, not an end. */
+export function abort(side: Duplex): void {
+  if (side.destroyed) return;
+  if (side instanceof Socket) side.resetAndDestroy();
+  else {
+    if ('close' in side) (side as Http2Stream).close(constants.NGHTTP2_CANCEL);
+    side.destroy();
+  }
+}

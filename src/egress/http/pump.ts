@@ -1,0 +1,23 @@
+// Moves a body from one connection to the next, never faster than it is taken, and counts it.
+
+import type { Readable } from 'node:stream';
+import type { Sink } from './call.ts';
+import type { HeaderList } from './headers.ts';
+
+export interface Pumping {
+  count(bytes: number): void;
+  trailers(): HeaderList;
+  /** The source ended before its body did. */
+  broke(): void;
+}
+
+export function pump(source: Readable, sink: Sink, { count, trailers, broke }: Pumping): void {
+  source.on('data', (chunk: Buffer) => count(chunk.length));
+  source.once('end', () => sink.end(trailers()));
+  source.on('error', broke);
+  source.once('close', () => {
+    if (!source.readableEnded) broke();
+  });
+  if (source.destroyed && !source.readableEnded) broke();
+  else source.pipe(sink.stream, { end: false });
+}

@@ -1,0 +1,68 @@
+// The door's own answers: what a program or a person reads when nothing was sent on. Pure.
+
+import type { Asked, Denied } from '../policy/verdict.ts';
+import { listOf } from './headers.ts';
+
+export interface Refusal {
+  status: 400 | 403 | 405 | 417 | 421 | 431 | 502 | 503;
+  code: 'denied' | 'bad-request' | 'unreachable' | 'unaudited' | 'busy';
+  ruleId: string | null;
+  /** One line, safe to print. */
+  reason: string;
+  /** Commands that would allow it. */
+  hints: readonly string[];
+}
+
+export interface Answer {
+  status: number;
+  headers: [string, string][];
+  body: string;
+}
+
+export function denial(
+  { ruleId, reason }: Pick<Denied | Asked, 'ruleId' | 'reason'>,
+  hints: readonly string[],
+): Refusal {
+  return { status: 403, code: 'denied', ruleId, reason, hints };
+}
+
+export function failure(
+  status: Exclude<Refusal['status'], 403>,
+  reason: string,
+  ruleId: string | null = null,
+): Refusal {
+  const code = status === 502 ? 'unreachable' : status === 503 ? 'unaudited' : 'bad-request';
+  return { status, code, ruleId, reason, hints: [] };
+}
+
+/** JSON for programs that say so, plain text for all others. */
+export function answerOf(refusal: Refusal, accept: string | undefined): Answer {
+  const { status, code, ruleId, reason, hints } = refusal;
+  const json = listOf([['accept', accept ?? '']], 'accept').some((each) =>
+    /^application\/(?:[\w.-]+\+)?json(?:$|[ ;])/.test(each),
+  );
+  const body = json
+    ? `${JSON.stringify({ code: `egress.${code}`, message: reason, rule: ruleId, hints })}\n`
+    : [`Warren: ${reason}`, ...(ruleId === null ? [] : [`rule: ${ruleId}`]), ...hints.map(allowed), ''].join(
+        '\n',
+      );
+  return {
+    status,
+    headers: [
+      // Told for each refusal of a request, so that a program can tell the door's answer from the origin's.
+      ['warren-denied', ruleId === null ? 'none' : headerValue(ruleId)],
+      ['content-type', json ? 'application/json' : 'text/plain; charset=utf-8'],
+      ['content-length', String(Buffer.byteLength(body))],
+      ['cache-control', 'no-store'],
+    ],
+    body,
+  };
+}
+
+function allowed(hint: string): string {
+  return `to allow it: ${hint}`;
+}
+
+function headerValue(text: string): string {
+  return text.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200);
+}
