@@ -163,7 +163,7 @@ describe('the list of a push', () => {
     ],
     ['a second line in a line', `${command(`refs/heads/warren/x\n${A} ${B} refs/heads/main`, CAPS)}0000`],
     ['a flush inside a ref', command('refs/heads/warren/x0000', CAPS).slice(0, -1) + '\0'.repeat(5)],
-    ['a list over 64 KiB', command(`refs/heads/warren/${'x'.repeat(900)}`).repeat(70)],
+    ['a list over 64 KiB', `${command(`refs/heads/warren/${'x'.repeat(900)}`).repeat(70)}0000`],
     ['501 commands', `${command('refs/heads/warren/x').repeat(501)}0000`],
     ['a request of another service', `${pkt(`want ${A}`)}0000`],
     ['a newline before its capabilities', `${command('refs/heads/warren/x\n', CAPS)}0000`],

@@ -75,11 +75,29 @@ describe('addresses', () => {
     const by = policy({ allow: ['10.1.2.3', { cidr: '172.16.0.0/12', allowPrivate: true }, '8.8.8.8'] });
     const private_ = by.judgeRequest(to('10.1.2.3'), 'https', { method: 'GET', path: '/', headers: [] });
     assert.ok(private_.decision === 'allow' && private_.allowPrivate && private_.exactAddress === '10.1.2.3');
+    for (const host of ['172.31.255.255', '172.16.0.0']) assert.equal(flow(by, host).decision, 'allow', host);
+    for (const host of ['172.32.0.0', '172.15.255.255']) assert.equal(flow(by, host).decision, 'deny', host);
     const range = by.judgeRequest(to('172.16.9.9'), 'https', { method: 'GET', path: '/', headers: [] });
     assert.ok(range.decision === 'allow' && range.allowPrivate && range.exactAddress === undefined);
     for (const host of ['127.0.0.1', '[::1]', '[::ffff:127.0.0.1]', '169.254.169.254', '10.1.2.4', '0.0.0.0'])
       assert.equal(flow(by, host).decision, 'deny', host);
     assert.equal(flow(by, '[::ffff:10.1.2.3]').decision, 'allow');
+  });
+
+  it('of this computer stay closed, even to a rule that no file could hold', () => {
+    const whole = ruleset({ allow: [{ cidr: '10.0.0.0/8', allowPrivate: true }, '*.a.example'] });
+    const [range, under] = whole.rules;
+    assert.ok(range?.where.kind === 'cidr' && under?.where.kind === 'under');
+    const all = {
+      ...range,
+      where: { kind: 'cidr' as const, cidr: { ...range.where.cidr, network: [0, 0, 0, 0], bits: 0 } },
+    };
+    const internal = { ...under, where: { kind: 'under' as const, suffix: 'warren.internal' } };
+    const by = createPolicy([{ ...whole, rules: [all, internal] }]);
+    assert.equal(flow(by, '10.1.2.3').decision, 'allow');
+    assert.equal(flow(by, '127.0.0.1').decision, 'deny');
+    assert.equal(flow(by, 'x.warren.internal').decision, 'allow');
+    assert.equal(flow(by, 'host.warren.internal').decision, 'deny');
   });
 
   it('are denied inside IPv6, and behind a name', () => {
@@ -156,6 +174,8 @@ describe('precedence', () => {
     assert.match(reason(flow(none, 'a.example')), /no network/);
     assert.match(reason(ask(none, 'GET', '/', 'a.example')), /no network/);
     assert.match(reason(none.judgeConnection(to('a.example'), 'tcp')), /no network/);
+    const later = createPolicy([ruleset({}, 'sandbox', 'open'), ruleset({}, 'user', 'none')]);
+    assert.equal(later.network, 'none');
     const open = policy({ deny: ['bad.example', { host: 'half.example', paths: ['/x/*'] }] }, 'open');
     assert.deepEqual(flow(open, 'any.example', 9999), {
       decision: 'allow',

@@ -84,7 +84,7 @@ function readCommand(line: string, first: boolean): string | null {
 }
 
 function inGlob(ref: string, glob: string): boolean {
-  return glob.endsWith('/*') ? ref.startsWith(glob.slice(0, -1)) && ref.length >= glob.length : ref === glob;
+  return glob.endsWith('/*') ? ref.startsWith(glob.slice(0, -1)) : ref === glob;
 }
 
 /** Stricter than git: printable ASCII only. */
