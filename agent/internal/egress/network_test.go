@@ -124,13 +124,7 @@ func tcpIsRedirected(t *testing.T) {
 		}
 		conn.Close()
 	}
-	conn, err := dialFast(t, "tcp4", "203.0.113.9:443")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("refused: %v", err)
-	}
+	expectReset(t, "203.0.113.9:443") // refused
 }
 
 func localStays(t *testing.T) {
@@ -205,13 +199,19 @@ func anyResolverAnswers(t *testing.T) {
 
 func ownPortsRefuse(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:61080", "192.0.0.2:61080", "127.0.0.2:61080"} {
-		conn, err := dialFast(t, "tcp4", address)
-		if err == nil { // the reset may be faster than the dial
-			_, err = conn.Read(make([]byte, 1))
-			conn.Close()
-		}
-		if !errors.Is(err, syscall.ECONNRESET) {
-			t.Errorf("%s: %v", address, err)
-		}
+		expectReset(t, address)
+	}
+}
+
+// expectReset: the reset may be faster than the dial.
+func expectReset(t *testing.T, address string) {
+	t.Helper()
+	conn, err := dialFast(t, "tcp4", address)
+	if err == nil {
+		_, err = conn.Read(make([]byte, 1))
+		conn.Close()
+	}
+	if !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("%s: %v", address, err)
 	}
 }
