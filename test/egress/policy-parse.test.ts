@@ -190,6 +190,8 @@ describe('an entry', () => {
     ])
       refusal(() => parse({ deny: [{ host: 'a.example', ...key }] }));
     refusal(() => parse({ deny: ['*'] }));
+    for (const key of [{ methods: ['PUT'] }, { paths: ['/a'] }])
+      refusal(() => parse({ deny: [{ cidr: '10.0.0.0/8', ...key }] }));
     for (const entry of [
       '*.com',
       '*.co.uk',

@@ -164,6 +164,8 @@ function contradiction(it: EntryObject, effect: 'allow' | 'deny'): Objection | n
     );
   const loose = effect === 'deny' ? ALLOW_ONLY.find((key) => it[key] !== undefined) : undefined;
   if (loose) return no(`"${loose}" means nothing in a deny rule`, `leave out "${loose}"`);
+  if (effect === 'deny' && it.cidr !== undefined && (it.methods || it.paths))
+    return no('names that resolve there have no requests yet', 'leave out "methods" and "paths"');
   if (effect === 'allow' && it.protocol === 'tcp' && !it.ports && it.hostService === undefined)
     return no('tcp has no usual port', 'write "ports": [22]');
   if (it.hostService !== undefined && (it.ports || it.protocol === 'https' || it.allowPrivate !== undefined))
