@@ -143,7 +143,7 @@ func (s *Service) writeSystem(marked []byte) error {
 	if len(after) > 0 && after[len(after)-1] != '\n' {
 		after = append(after, '\n')
 	}
-	return s.replace(systemPath, append(after, marked...))
+	return s.rewrite(systemPath, append(after, marked...))
 }
 
 // withoutMarked cuts ours out, wherever it was put; a begin without an end is left alone.
@@ -161,12 +161,17 @@ func withoutMarked(text []byte) []byte {
 	}
 }
 
-// replace writes a file as a whole: who opens it meanwhile sees the old or the new one.
+// replace writes a file unless it is the same already.
 func (s *Service) replace(path string, content []byte) error {
-	path = s.root + path
-	if present, err := os.ReadFile(path); err == nil && bytes.Equal(present, content) {
+	if present, err := os.ReadFile(s.root + path); err == nil && bytes.Equal(present, content) {
 		return nil
 	}
+	return s.rewrite(path, content)
+}
+
+// rewrite writes a file as a whole: who opens it meanwhile sees the old or the new one.
+func (s *Service) rewrite(path string, content []byte) error {
+	path = s.root + path
 	if err := os.MkdirAll(filepath.Dir(path), folderMode); err != nil {
 		return err
 	}
