@@ -4,6 +4,7 @@
 import { constants, type Http2Stream } from 'node:http2';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 
 export interface Counts {
   up: number;
@@ -51,7 +52,7 @@ export function relay(flow: Duplex, upstream: Duplex, head: Buffer | null, count
 /** Ends a side so that the program behind it sees an error, not an end. */
 export function abort(side: Duplex): void {
   if (side.destroyed) return;
-  if (side instanceof Socket) side.resetAndDestroy();
+  if (side instanceof Socket && !(side instanceof TLSSocket)) side.resetAndDestroy();
   else {
     if ('close' in side) (side as Http2Stream).close(constants.NGHTTP2_CANCEL);
     side.destroy();

@@ -13,6 +13,10 @@ export interface Pumping {
 
 export function pump(source: Readable, sink: Sink, { count, trailers, broke }: Pumping): void {
   source.on('data', (chunk: Buffer) => count(chunk.length));
+  if (source.readableEnded) {
+    sink.end(trailers());
+    return;
+  }
   source.once('end', () => sink.end(trailers()));
   source.on('error', broke);
   source.once('close', () => {

@@ -1,0 +1,156 @@
+// One flow from its first byte to its last record: where it goes → may it → what it speaks → pass it on, take it
+// apart, or say no in its own language. What comes through it is hostile.
+
+import type { Duplex } from 'node:stream';
+import type { SecureContext } from 'node:tls';
+import type { FrontHttp1 } from '../http/front-http1.ts';
+import { intercept } from '../http/intercept.ts';
+import { Origins } from '../http/origins.ts';
+import { canonicalHost, hostText, sameHost } from '../names/canonical-host.ts';
+import type { Host } from '../names/host.ts';
+import type { Denied, Protocol } from '../policy/verdict.ts';
+import { unrecognizedName } from '../tls/alert.ts';
+import { chooseProtocol } from './classify.ts';
+import { type Decided, type FlowContext, flowEvent, settle, written } from './context.ts';
+import { dial } from './dial.ts';
+import { type Peeked, peek } from './peek.ts';
+import { abort, relay } from './relay.ts';
+
+export interface FlowTools {
+  front: FrontHttp1;
+  upstreamTls: () => SecureContext;
+}
+
+type Clear = Exclude<Peeked['spoken'], { kind: 'silence' } | { kind: 'ended' }>;
+
+export async function runFlow(stream: Duplex, flow: FlowContext, tools: FlowTools): Promise<void> {
+  stream.on('error', () => {});
+  try {
+    await walk(stream, flow, tools);
+  } finally {
+    abort(stream);
+  }
+}
+
+async function walk(stream: Duplex, flow: FlowContext, tools: FlowTools): Promise<void> {
+  const { door, target } = flow;
+  const { silenceMs, handshakeMs } = door.limits;
+  const verdict = door.parts.policy().judgeFlow(target);
+  if (verdict.decision === 'deny') flow.denied = verdict;
+  // Only where the server may have to speak first is a silent client taken for one that waits.
+  const mayWait = verdict.decision === 'allow' && !verdict.protocols.includes('tcp');
+  const { spoken, head } = await peek(stream, {
+    silenceMs: mayWait ? handshakeMs : silenceMs,
+    completeMs: handshakeMs,
+  });
+  if (spoken.kind === 'ended') return;
+  const clear: Clear = spoken.kind === 'silence' ? { kind: 'other' } : spoken;
+  const isTls = clear.kind === 'tls' || clear.kind === 'broken-tls';
+  const protocols: readonly Protocol[] =
+    verdict.decision === 'allow'
+      ? verdict.protocols
+      : verdict.decision === 'ask' && !isTls
+        ? ['http', 'tcp']
+        : ['https', 'http'];
+  const protocol = chooseProtocol(clear, protocols, target.port);
+  if (protocol === 'https' || protocol === 'http') return serveHttp(stream, flow, tools, clear, protocol);
+  if (verdict.decision === 'deny') {
+    await written(door, flowEvent(flow, null, verdict));
+    return;
+  }
+  await serveOpaque(stream, flow, clear, head, protocol);
+}
+
+async function serveHttp(
+  stream: Duplex,
+  flow: FlowContext,
+  { front, upstreamTls }: FlowTools,
+  clear: Clear,
+  protocol: 'http' | 'https',
+): Promise<void> {
+  const { door, target } = flow;
+  if (clear.kind === 'tls' && clear.serverName !== null && !isName(clear.serverName, target.host)) {
+    await refuseName(stream, flow, protocol);
+    return;
+  }
+  const origins = new Origins(flow, protocol === 'https' ? upstreamTls : null);
+  const http = { flow, protocol, origins };
+  let failed: string | null = null;
+  try {
+    if (protocol === 'https') failed = await intercept(stream, http, front);
+    else {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      stream.once('close', resolve);
+      front.serve(stream, http);
+      if (!stream.destroyed) await promise;
+    }
+  } finally {
+    origins.close();
+  }
+  const decided: Decided = flow.denied ?? { decision: 'allow', ruleId: null, reason: failed };
+  await written(door, flowEvent(flow, protocol, pick(decided)));
+}
+
+/** Nobody looks into it: judged once, written down before the first byte goes out and after the last. */
+async function serveOpaque(
+  stream: Duplex,
+  flow: FlowContext,
+  clear: Clear,
+  head: Buffer | null,
+  protocol: 'tcp' | 'tls-passthrough',
+): Promise<void> {
+  const { door, target } = flow;
+  if (protocol === 'tls-passthrough' && !passes(clear, target.host)) {
+    await refuseName(stream, flow, protocol);
+    return;
+  }
+  const verdict = await settle(flow, protocol, () => door.parts.policy().judgeConnection(target, protocol));
+  if (verdict.decision === 'deny') {
+    await written(door, flowEvent(flow, protocol, pick(verdict)));
+    return;
+  }
+  const allowed: Decided = { decision: 'allow', ruleId: verdict.ruleId, reason: null };
+  if (!(await written(door, { ...flowEvent(flow, protocol, allowed), begun: true }))) return;
+  if (stream.destroyed) return;
+  const dialed = await dial(door.parts, door.limits, target, verdict);
+  if (!('socket' in dialed)) {
+    const reason = 'denied' in dialed ? dialed.denied : dialed.failed;
+    const ruleId = ('denied' in dialed ? dialed.ruleId : null) ?? verdict.ruleId;
+    const decision = 'denied' in dialed ? 'deny' : 'allow';
+    await written(door, flowEvent(flow, protocol, { decision, ruleId, reason }));
+    return;
+  }
+  flow.upstream = dialed.address;
+  await relay(stream, dialed.socket, head, flow.counts);
+  await written(door, flowEvent(flow, protocol, allowed));
+}
+
+async function refuseName(stream: Duplex, flow: FlowContext, protocol: Protocol): Promise<void> {
+  stream.end(unrecognizedName);
+  const reason = `${hostText(flow.target.host)}: the TLS client asks for another name than the one it connected to`;
+  await written(flow.door, flowEvent(flow, protocol, { decision: 'deny', ruleId: null, reason }));
+  await flushed(stream);
+}
+
+function passes(clear: Clear, host: Host): boolean {
+  if (clear.kind !== 'tls') return false;
+  // An address has no name of its own: the rule is about wherever it leads.
+  if (host.kind === 'address') return true;
+  return clear.serverName !== null && isName(clear.serverName, host);
+}
+
+function isName(serverName: string, host: Host): boolean {
+  const named = canonicalHost(serverName);
+  return !('refused' in named) && sameHost(named, host);
+}
+
+function pick({ decision, ruleId, reason }: Decided | Denied): Decided {
+  return { decision, ruleId, reason };
+}
+
+async function flushed(stream: Duplex): Promise<void> {
+  if (stream.writableFinished || stream.destroyed) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  stream.once('finish', resolve).once('close', resolve);
+  await promise;
+}

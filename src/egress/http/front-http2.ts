@@ -1,0 +1,142 @@
+// The guest's side of HTTP/2 inside intercepted TLS. The bytes are hostile. Limits: 100 requests at once on one
+// connection, 64 KiB of head, 128 KiB of unread body per request.
+
+import {
+  constants,
+  type IncomingHttpHeaders,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { Duplex } from 'node:stream';
+import type { DoorLimits } from '../flow/parts.ts';
+import type { Call, ResponseHead } from './call.ts';
+import { exchange, type HttpFlow } from './exchange.ts';
+import { type HeaderList, pairsOf, valuesOf } from './headers.ts';
+import { type ReadHead, readHttp2 } from './read-head.ts';
+import { answerOf, failure, type Refusal } from './refusal.ts';
+import { refuseHead } from './refuse-head.ts';
+import { objectOf } from './send-http2.ts';
+
+const MAX_STREAMS = 100;
+const WINDOW_BYTES = 128 * 1024;
+const MAX_HEADER_PAIRS = 300;
+const MAX_SESSION_MIB = 4;
+const IDLE_MS = 600_000;
+
+export function serveHttp2(socket: Duplex, http: HttpFlow, { headerBytes }: DoorLimits): ServerHttp2Session {
+  const session = performServerHandshake(socket, {
+    settings: {
+      maxConcurrentStreams: MAX_STREAMS,
+      initialWindowSize: WINDOW_BYTES,
+      maxHeaderListSize: headerBytes,
+      enablePush: false,
+    },
+    maxHeaderListPairs: MAX_HEADER_PAIRS,
+    maxSessionMemory: MAX_SESSION_MIB,
+  });
+  session.on('error', () => {});
+  session.setTimeout(IDLE_MS, () => session.close());
+  session.on('stream', (stream, headers, flags, rawHeaders?: string[]) => {
+    stream.on('error', () => {});
+    const ended = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
+    void answer(stream, rawHeaders ?? flat(headers), ended, http).catch(() =>
+      stream.close(constants.NGHTTP2_INTERNAL_ERROR),
+    );
+  });
+  return session;
+}
+
+async function answer(stream: ServerHttp2Stream, raw: string[], ended: boolean, http: HttpFlow) {
+  const read = readHttp2(raw, ended, http.flow.target);
+  const call = new Http2Call('status' in read ? null : read, raw, stream);
+  if (!('status' in read)) return exchange(call, http);
+  const pairs = pairsOf(raw);
+  const [method = '?'] = valuesOf(pairs, ':method');
+  const [path = ''] = valuesOf(pairs, ':path');
+  await refuseHead(http, { method, path }, read);
+  call.refuse(failure(read.status, read.why));
+}
+
+function flat(headers: IncomingHttpHeaders): string[] {
+  return Object.entries(headers).flatMap(([name, value]) =>
+    [value].flat().flatMap((each) => (each === undefined ? [] : [name, each])),
+  );
+}
+
+class Http2Call implements Call {
+  readonly version = 2;
+  readonly read: ReadHead;
+  readonly spelling: ReadonlyMap<string, string> = new Map();
+  readonly body: ServerHttp2Stream;
+  readonly #accept: string | undefined;
+  readonly #isHead: boolean;
+  #trailers: HeaderList = [];
+
+  constructor(read: ReadHead | null, raw: string[], stream: ServerHttp2Stream) {
+    this.read = read as ReadHead;
+    this.body = stream;
+    const pairs = pairsOf(raw);
+    this.#accept = valuesOf(pairs, 'accept').join(', ');
+    this.#isHead = valuesOf(pairs, ':method')[0] === 'HEAD';
+    stream.on('trailers', (_, __, rawTrailers?: string[]) => {
+      this.#trailers = pairsOf(rawTrailers ?? []);
+    });
+  }
+
+  trailers(): HeaderList {
+    return this.#trailers;
+  }
+
+  get gone(): boolean {
+    return this.body.closed || this.body.destroyed;
+  }
+
+  onGone(callback: () => void): void {
+    if (this.gone) callback();
+    else
+      this.body.once('close', () => {
+        if (!this.body.writableFinished || this.body.rstCode !== constants.NGHTTP2_NO_ERROR) callback();
+      });
+  }
+
+  sendContinue(): void {
+    this.body.additionalHeaders({ ':status': 100 });
+  }
+
+  refuse(refusal: Refusal): void {
+    if (this.gone) return;
+    const { status, headers, body } = answerOf(refusal, this.#accept);
+    this.body.respond({ ':status': status, ...objectOf(headers) }, { endStream: this.#isHead });
+    if (!this.#isHead) this.body.end(body);
+    // What else it wanted to send is not waited for.
+    this.body.once('finish', () => {
+      if (!this.body.readableEnded) this.body.close(constants.NGHTTP2_NO_ERROR);
+    });
+  }
+
+  begin({ status, headers, bodiless }: ResponseHead) {
+    const stream = this.body;
+    let sent: HeaderList = [];
+    stream.on('wantTrailers', () => stream.sendTrailers(objectOf(sent)));
+    stream.respond(
+      { ':status': status, ...objectOf(headers) },
+      { endStream: bodiless, waitForTrailers: !bodiless },
+    );
+    return {
+      stream,
+      end(trailers: HeaderList) {
+        sent = trailers;
+        if (!bodiless) stream.end();
+      },
+    };
+  }
+
+  switchProtocols(): never {
+    throw new Error('HTTP/2 has no upgrade');
+  }
+
+  abort(): void {
+    this.body.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+}

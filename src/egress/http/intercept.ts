@@ -1,0 +1,47 @@
+// Takes a guest's TLS apart: answers it as the host that the flow goes to, with a certificate of the sandbox's own
+// authority, and hands what is inside to HTTP. The bytes are hostile. Limit: 10 s for the handshake.
+
+import type { ServerHttp2Session } from 'node:http2';
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+import type { FlowContext } from '../flow/context.ts';
+import type { HttpFlow } from './exchange.ts';
+import type { FrontHttp1 } from './front-http1.ts';
+import { serveHttp2 } from './front-http2.ts';
+
+/** In the form that it has on the wire. */
+const ALPNProtocols = Buffer.from('\x02h2\x08http/1.1', 'latin1');
+
+/** Resolves once the connection is over; null when it was served, else why its handshake failed. */
+export async function intercept(socket: Duplex, http: HttpFlow, front: FrontHttp1): Promise<string | null> {
+  const { door, target }: FlowContext = http.flow;
+  const secureContext = await door.parts.authority.contextFor(target.host);
+  if (socket.destroyed) return null;
+  const tls = new TLSSocket(socket as never, {
+    isServer: true,
+    secureContext,
+    ALPNProtocols,
+  });
+  const { promise, resolve } = Promise.withResolvers<string | null>();
+  let shaken = false;
+  const timer = setTimeout(() => tls.destroy(new Error('too slow')), door.limits.handshakeMs);
+  tls.once('secure', () => {
+    shaken = true;
+    clearTimeout(timer);
+    if (tls.alpnProtocol === 'h2') {
+      const session: ServerHttp2Session = serveHttp2(tls, http, door.limits);
+      tls.once('close', () => session.destroy());
+    } else front.serve(tls, http);
+  });
+  let why = 'the client broke off its TLS handshake';
+  tls.on('error', ({ code }: NodeJS.ErrnoException) => {
+    if (code && /^ERR_SSL_[A-Z0-9_]+$/.test(code)) why = `the client's TLS handshake failed: ${code}`;
+  });
+  tls.once('close', () => {
+    clearTimeout(timer);
+    resolve(shaken ? null : why);
+  });
+  // A TLS socket over a stream does not always tell that the stream is gone.
+  socket.once('close', () => tls.destroy());
+  return promise;
+}

@@ -1,0 +1,61 @@
+// Passes bodies, answers and WebSockets between the guest's side and the origin's. Opaque from here on, and counted.
+
+import { relay } from '../flow/relay.ts';
+import type { Call, Response, Sent, Switched } from './call.ts';
+import { pump } from './pump.ts';
+
+export function passBody(
+  call: Call,
+  sent: Sent,
+  prefix: Buffer | null,
+  count: (bytes: number) => void,
+): void {
+  const sink = sent.sink!;
+  if (prefix && prefix.length > 0) {
+    count(prefix.length);
+    sink.stream.write(prefix);
+  }
+  pump(call.body, sink, { count, trailers: () => call.trailers(), broke: sent.abort });
+}
+
+/** Resolves once everything has been passed on; false when the answer cannot be told to the client at all. */
+export async function passResponse(
+  call: Call,
+  sent: Sent,
+  outcome: Response | Switched,
+  counts: { up: number; down: number },
+): Promise<boolean> {
+  if (outcome.kind === 'switched') {
+    await relay(call.switchProtocols(outcome.rawHeaders), outcome.socket, null, counts);
+    return true;
+  }
+  const { head, body } = outcome;
+  let sink: ReturnType<Call['begin']>;
+  try {
+    sink = call.begin(head);
+  } catch {
+    sent.abort();
+    return false;
+  }
+  const { promise, resolve } = Promise.withResolvers<void>();
+  call.onGone(resolve);
+  sink.stream.once('finish', resolve);
+  if (head.bodiless) {
+    body.on('error', () => {});
+    body.resume();
+    sink.end([]);
+  } else {
+    pump(body, sink, {
+      count: (bytes) => {
+        counts.down += bytes;
+      },
+      trailers: outcome.trailers,
+      broke: () => {
+        call.abort();
+        resolve();
+      },
+    });
+  }
+  await promise;
+  return true;
+}

@@ -1,0 +1,61 @@
+// TLS to an upstream: its certificate is always verified, for the name of the flow, against the system's roots and
+// those that were added.
+
+import type { Socket } from 'node:net';
+import {
+  type ConnectionOptions,
+  connect,
+  createSecureContext,
+  getCACertificates,
+  rootCertificates,
+  type SecureContext,
+  type TLSSocket,
+} from 'node:tls';
+import { hostText } from '../names/canonical-host.ts';
+import type { Host } from '../names/host.ts';
+
+/** Made once per door: parsing the roots takes longer than a handshake. */
+export function upstreamContext(extraCa: readonly string[]): SecureContext {
+  const system = getCACertificates('system');
+  const roots = system.length > 0 ? system : rootCertificates;
+  return createSecureContext({ ca: [...roots, ...extraCa], minVersion: 'TLSv1.2' });
+}
+
+export type Secured = { socket: TLSSocket } | { failed: string };
+
+export async function secure(
+  socket: Socket,
+  host: Host,
+  alpn: readonly string[],
+  context: SecureContext,
+  timeoutMs: number,
+): Promise<Secured> {
+  const named: ConnectionOptions =
+    host.kind === 'name' ? { servername: host.name } : { host: host.address, servername: '' };
+  const tls = connect({
+    ...named,
+    socket,
+    secureContext: context,
+    ALPNProtocols: [...alpn],
+    rejectUnauthorized: true,
+  });
+  const { promise, resolve } = Promise.withResolvers<string | null>();
+  const timer = setTimeout(() => resolve('no answer in time'), timeoutMs);
+  tls.once('secureConnect', () => resolve(tls.authorized ? null : 'its certificate could not be verified'));
+  tls.on('error', (error: NodeJS.ErrnoException) => resolve(explain(error)));
+  tls.once('close', () => resolve('it closed the connection'));
+  const failure = await promise;
+  clearTimeout(timer);
+  if (failure === null) return { socket: tls };
+  tls.destroy();
+  socket.destroy();
+  return { failed: `TLS to ${hostText(host)} failed: ${failure}` };
+}
+
+/** Codes only: messages repeat what the upstream wrote into its certificate. */
+function explain({ code }: NodeJS.ErrnoException): string {
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'its certificate is for another name';
+  if (code === 'CERT_HAS_EXPIRED') return 'its certificate has expired';
+  if (code === 'DEPTH_ZERO_SELF_SIGNED_CERT') return 'its certificate is self-signed';
+  return code ?? 'it broke off';
+}
