@@ -245,9 +245,10 @@ func TestTheHostSeemsToLeave(t *testing.T) {
 	wanted := make(chan bool, 1)
 	go func() { w, _ := client.Wanted(context.Background()); wanted <- w }()
 	time.Sleep(20 * time.Millisecond)
+	started := time.Now()
 	program, _ = open(t, &client)
-	if !<-wanted {
-		t.Fatal("not wanted")
+	if !<-wanted || time.Since(started) > pingTimeout/2 {
+		t.Fatalf("not wanted at once: %v", time.Since(started))
 	}
 	attach(t, &client, echo)
 	if got := talk(t, program, "again"); got != "192.0.2.1:443 again" {
