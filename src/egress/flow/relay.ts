@@ -1,7 +1,7 @@
 // Passes bytes of an opaque flow both ways, as fast as the slower side takes them, and counts them. A half that ends
 // is ended at the other side; one that breaks resets both.
 
-import { constants, type Http2Stream } from 'node:http2';
+import type { Http2Stream } from 'node:http2';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
@@ -23,12 +23,17 @@ export function relay(flow: Duplex, upstream: Duplex, head: Buffer | null, count
     abort(flow);
     abort(upstream);
   };
-  for (const side of [flow, upstream]) {
+  for (const [side, other] of [
+    [flow, upstream],
+    [upstream, flow],
+  ] as const) {
     side.on('error', breakBoth);
     side.once('close', () => {
-      if (!side.readableEnded || !side.writableFinished) breakBoth();
+      if (!side.readableEnded || !side.writableFinished || wasReset(side)) breakBoth();
       closed();
     });
+    // A reset stream of HTTP/2 tells an end first.
+    side.once('end', () => setImmediate(() => (wasReset(side) ? breakBoth() : other.end())));
     if (side.destroyed) {
       breakBoth();
       closed();
@@ -44,17 +49,24 @@ export function relay(flow: Duplex, upstream: Duplex, head: Buffer | null, count
   upstream.on('data', (chunk: Buffer) => {
     counts.down += chunk.length;
   });
-  flow.pipe(upstream);
-  upstream.pipe(flow);
+  flow.pipe(upstream, { end: false });
+  upstream.pipe(flow, { end: false });
   return promise;
 }
 
 /** Ends a side so that the program behind it sees an error, not an end. */
 export function abort(side: Duplex): void {
   if (side.destroyed) return;
-  if (side instanceof Socket && !(side instanceof TLSSocket)) side.resetAndDestroy();
-  else {
-    if ('close' in side) (side as Http2Stream).close(constants.NGHTTP2_CANCEL);
-    side.destroy();
+  if (side instanceof Socket && !(side instanceof TLSSocket)) {
+    // A socket that has sent its end cannot be reset, and would never be told closed.
+    if (side.writableEnded) side.destroy();
+    else side.resetAndDestroy();
+    return;
   }
+  // Closing a stream of HTTP/2 with a code would send an end before the reset, and so would destroying it with none.
+  side.destroy(side instanceof TLSSocket ? undefined : new Error('reset'));
+}
+
+function wasReset(side: Duplex): boolean {
+  return 'rstCode' in side && ((side as Http2Stream).rstCode ?? 0) !== 0;
 }

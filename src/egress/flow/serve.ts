@@ -2,7 +2,7 @@
 // `POST /dns` a question, anything else refused. Limits: 512 flows, 100 opens a second, 64 KiB of head; what a flow
 // may have unread gets less when there are many, so that all together stay within 150 MiB.
 
-import { performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import { performServerHandshake, type ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import type { SecureContext } from 'node:tls';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
@@ -28,9 +28,8 @@ export interface ServedEgress {
 }
 
 const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
-const WIDE_WINDOW_BYTES = 512 * 1024;
-const NARROW_WINDOW_BYTES = 64 * 1024;
-const MANY_FLOWS = 48;
+/** Never changed later: the peer answers new settings, and might at that moment be waiting for us to read. */
+const FLOW_WINDOW_BYTES = 256 * 1024;
 /** Beyond the flows, for questions and for telling that there are too many. */
 const SPARE_STREAMS = 128;
 const MAX_SESSION_MIB = 64;
@@ -59,7 +58,7 @@ export function serveEgress(stream: Duplex, parts: DoorParts): ServedEgress {
   const session = performServerHandshake(stream, {
     settings: {
       maxConcurrentStreams: limits.flows + SPARE_STREAMS,
-      initialWindowSize: WIDE_WINDOW_BYTES,
+      initialWindowSize: FLOW_WINDOW_BYTES,
       maxHeaderListSize: limits.headerBytes,
       enablePush: false,
     },
@@ -68,7 +67,6 @@ export function serveEgress(stream: Duplex, parts: DoorParts): ServedEgress {
     ...RESETS,
   });
   session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
-  const windows = new Windows(session);
   stream.on('error', () => {});
   stream.once('close', () => session.destroy());
   session.on('error', () => {});
@@ -116,7 +114,6 @@ export function serveEgress(stream: Duplex, parts: DoorParts): ServedEgress {
       );
     }
     flows += 1;
-    windows.fit(flows);
     flow.respond({ ':status': 200 });
     const context = {
       door,
@@ -133,7 +130,6 @@ export function serveEgress(stream: Duplex, parts: DoorParts): ServedEgress {
     track(
       runFlow(flow, context, { front, upstreamTls }).finally(() => {
         flows -= 1;
-        windows.fit(flows);
       }),
     );
   });
@@ -152,23 +148,6 @@ export function serveEgress(stream: Duplex, parts: DoorParts): ServedEgress {
       await closed.promise;
     },
   };
-}
-
-/** What one flow may send without being read depends on how many there are. */
-class Windows {
-  readonly #session: ServerHttp2Session;
-  #wide = true;
-
-  constructor(session: ServerHttp2Session) {
-    this.#session = session;
-  }
-
-  fit(flows: number): void {
-    const wide = this.#wide ? flows <= MANY_FLOWS : flows < MANY_FLOWS / 2;
-    if (wide === this.#wide || this.#session.destroyed || this.#session.closed) return;
-    this.#wide = wide;
-    this.#session.settings({ initialWindowSize: wide ? WIDE_WINDOW_BYTES : NARROW_WINDOW_BYTES });
-  }
 }
 
 async function refuseTarget(door: Door, flow: number, authority: string, why: string): Promise<void> {

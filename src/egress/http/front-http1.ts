@@ -42,6 +42,8 @@ export class FrontHttp1 {
       joinDuplicateHeaders: false,
     });
     this.#server.maxHeadersCount = 0;
+    // A client may end its side and still wait for the answer.
+    Object.assign(this.#server, { httpAllowHalfOpen: true });
     this.#server.on('request', (request, response) => this.#take(request, response));
     this.#server.on('checkContinue', (request, response) => this.#take(request, response));
     this.#server.on('checkExpectation', (request, response) => this.#take(request, response));

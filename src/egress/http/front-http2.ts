@@ -10,6 +10,7 @@ import {
 } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import type { DoorLimits } from '../flow/parts.ts';
+import { abort } from '../flow/relay.ts';
 import type { Call, ResponseHead } from './call.ts';
 import { exchange, type HttpFlow } from './exchange.ts';
 import { type HeaderList, pairsOf, valuesOf } from './headers.ts';
@@ -40,9 +41,7 @@ export function serveHttp2(socket: Duplex, http: HttpFlow, { headerBytes }: Door
   session.on('stream', (stream, headers, flags, rawHeaders?: string[]) => {
     stream.on('error', () => {});
     const ended = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
-    void answer(stream, rawHeaders ?? flat(headers), ended, http).catch(() =>
-      stream.close(constants.NGHTTP2_INTERNAL_ERROR),
-    );
+    void answer(stream, rawHeaders ?? flat(headers), ended, http).catch(() => abort(stream));
   });
   return session;
 }
@@ -137,6 +136,6 @@ class Http2Call implements Call {
   }
 
   abort(): void {
-    this.body.close(constants.NGHTTP2_INTERNAL_ERROR);
+    abort(this.body);
   }
 }

@@ -10,6 +10,7 @@ import {
   type OutgoingHttpHeaders,
 } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
+import { abort } from '../flow/relay.ts';
 import type { Outcome, Outgoing, Sent } from './call.ts';
 import { type HeaderList, pairsOf, responseHeaders, trailersOf } from './headers.ts';
 
@@ -97,7 +98,7 @@ export class Http2Origin {
             },
           },
       outcome,
-      abort: () => stream.close(constants.NGHTTP2_CANCEL),
+      abort: () => abort(stream),
     };
   }
 
