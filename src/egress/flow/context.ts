@@ -27,7 +27,9 @@ export interface FlowContext {
   denied: Denied | Asked | null;
   /** Protocols that a person let through, for this flow. */
   approved: Set<Protocol>;
+  /** Requests so far, and how many of them were let through. */
   requests: number;
+  allowed: number;
 }
 
 export type Decided = Pick<FlowEvent, 'decision' | 'ruleId' | 'reason'>;

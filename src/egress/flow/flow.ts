@@ -21,6 +21,8 @@ export interface FlowTools {
   upstreamTls: () => SecureContext;
 }
 
+const END_GRACE_MS = 5_000;
+
 type Clear = Exclude<Peeked['spoken'], { kind: 'silence' } | { kind: 'ended' }>;
 
 export async function runFlow(stream: Duplex, flow: FlowContext, tools: FlowTools): Promise<void> {
@@ -55,7 +57,7 @@ async function walk(stream: Duplex, flow: FlowContext, tools: FlowTools): Promis
   const protocol = chooseProtocol(clear, protocols, target.port);
   if (protocol === 'https' || protocol === 'http') return serveHttp(stream, flow, tools, clear, protocol);
   if (verdict.decision === 'deny') {
-    await written(door, flowEvent(flow, null, verdict));
+    await written(door, flowEvent(flow, null, pick(verdict)));
     return;
   }
   await serveOpaque(stream, flow, clear, head, protocol);
@@ -81,13 +83,19 @@ async function serveHttp(
     else {
       const { promise, resolve } = Promise.withResolvers<void>();
       stream.once('close', resolve);
+      // A client that does not end its side, although it was told the end, must not hold its place.
+      stream.once('finish', () => setTimeout(() => stream.destroy(), END_GRACE_MS).unref());
       front.serve(stream, http);
       if (!stream.destroyed) await promise;
     }
   } finally {
     origins.close();
   }
-  const decided: Decided = flow.denied ?? { decision: 'allow', ruleId: null, reason: failed };
+  const decided: Decided = flow.denied ?? {
+    decision: flow.allowed > 0 || flow.requests === 0 ? 'allow' : 'deny',
+    ruleId: null,
+    reason: failed,
+  };
   await written(door, flowEvent(flow, protocol, pick(decided)));
 }
 

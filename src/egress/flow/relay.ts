@@ -29,7 +29,9 @@ export function relay(flow: Duplex, upstream: Duplex, head: Buffer | null, count
   ] as const) {
     side.on('error', breakBoth);
     side.once('close', () => {
-      if (!side.readableEnded || !side.writableFinished || wasReset(side)) breakBoth();
+      const clean = side.readableEnded && side.writableFinished && !wasReset(side);
+      // And there must be nothing left that it should have taken.
+      if (!clean || !other.readableEnded) breakBoth();
       closed();
     });
     // A reset stream of HTTP/2 tells an end first.

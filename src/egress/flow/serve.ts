@@ -126,6 +126,7 @@ export function serveEgress(stream: Duplex, parts: DoorParts): ServedEgress {
       denied: null,
       approved: new Set<never>(),
       requests: 0,
+      allowed: 0,
     };
     track(
       runFlow(flow, context, { front, upstreamTls }).finally(() => {

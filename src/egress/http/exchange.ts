@@ -85,6 +85,7 @@ async function proceed(call: Call, http: HttpFlow, trace: Trace): Promise<Refusa
   if (!(await written(flow.door, { ...eventOf(call, http, trace), begun: true })))
     return failure(503, 'what leaves cannot be written down, so nothing leaves', verdict.ruleId);
   if (call.gone) return null;
+  flow.allowed += 1;
 
   let prefix: Buffer | null = null;
   if (verdict.gitPush) {
