@@ -24,8 +24,8 @@ export interface Sink {
 export interface Call {
   version: 1 | 2;
   read: ReadHead;
-  /** How the client spelled names of headers, by their lower-case form. */
-  spelling: ReadonlyMap<string, string>;
+  /** How the client spelled the names of its headers, by their lower-case form, in order. */
+  spelling: ReadonlyMap<string, readonly string[]>;
   /** Nothing is read from it before somebody asks. */
   body: Readable;
   trailers(): HeaderList;
@@ -51,7 +51,7 @@ export interface Outgoing {
   body: ReadHead['body'];
   websocket: boolean;
   wantsTrailers: boolean;
-  spelling: ReadonlyMap<string, string>;
+  spelling: Call['spelling'];
 }
 
 export interface Response {

@@ -132,7 +132,7 @@ function badOf(code: string | undefined): BadHead {
 class Http1Call implements Call {
   readonly version = 1;
   readonly read: ReadHead;
-  readonly spelling: ReadonlyMap<string, string>;
+  readonly spelling: Call['spelling'];
   readonly body: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #upgraded: Duplex | undefined;
@@ -147,10 +147,10 @@ class Http1Call implements Call {
     this.body = request;
     this.#response = response;
     this.#upgraded = upgraded;
-    const spelling = new Map<string, string>();
-    for (let at = 0; at < request.rawHeaders.length; at += 2)
-      spelling.set(request.rawHeaders[at]!.toLowerCase(), request.rawHeaders[at]!);
-    this.spelling = spelling;
+    this.spelling = Map.groupBy(
+      request.rawHeaders.filter((_, at) => at % 2 === 0),
+      (name) => name.toLowerCase(),
+    );
     request.on('error', () => {});
     response.on('error', () => {});
   }
@@ -179,7 +179,7 @@ class Http1Call implements Call {
   refuse(refusal: Refusal): void {
     const { status, headers, body } = answerOf(refusal, this.body.headers.accept);
     // The rest of a body is not waited for.
-    if (!this.body.complete || refusal.status === 400 || this.#upgraded)
+    if (!this.body.complete || refusal.code === 'bad-request' || this.#upgraded)
       this.#response.shouldKeepAlive = false;
     this.#response.writeHead(status, [...headers.flat()]);
     this.#response.end(this.body.method === 'HEAD' ? '' : body);

@@ -66,7 +66,7 @@ function flat(headers: IncomingHttpHeaders): string[] {
 class Http2Call implements Call {
   readonly version = 2;
   readonly read: ReadHead;
-  readonly spelling: ReadonlyMap<string, string> = new Map();
+  readonly spelling: Call['spelling'] = new Map();
   readonly body: ServerHttp2Stream;
   readonly #accept: string | undefined;
   readonly #isHead: boolean;

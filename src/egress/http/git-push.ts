@@ -6,10 +6,11 @@ import type { Call } from './call.ts';
 
 /** The bytes that were read; the rest is still in the body. */
 export async function holdPush(
-  { body, onGone }: Pick<Call, 'body' | 'onGone'>,
+  call: Pick<Call, 'body' | 'onGone'>,
   refs: string,
 ): Promise<{ prefix: Buffer } | { refused: string }> {
   const { promise, resolve } = Promise.withResolvers<{ prefix: Buffer } | { refused: string }>();
+  const { body } = call;
   let held: Buffer = Buffer.alloc(0);
   const onReadable = () => {
     for (;;) {
@@ -23,7 +24,7 @@ export async function holdPush(
   };
   const onEnd = () => resolve({ refused: 'the push is refused: its list of refs is not complete' });
   body.on('readable', onReadable).on('end', onEnd);
-  onGone(onEnd);
+  call.onGone(onEnd);
   onReadable();
   try {
     return await promise;

@@ -131,7 +131,12 @@ function flatHead({
   wantsTrailers,
 }: Outgoing): string[] {
   const flat = ['Host', authority];
-  for (const [name, value] of headers) flat.push(spelling.get(name) ?? name, value);
+  const seen = new Map<string, number>();
+  for (const [name, value] of headers) {
+    const nr = seen.get(name) ?? 0;
+    seen.set(name, nr + 1);
+    flat.push(spelling.get(name)?.[nr] ?? name, value);
+  }
   if (websocket) flat.push('Connection', 'Upgrade', 'Upgrade', 'websocket');
   else if (wantsTrailers) flat.push('Connection', 'TE, keep-alive', 'TE', 'trailers');
   if (body.kind === 'length') flat.push('Content-Length', String(body.bytes));

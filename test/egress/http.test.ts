@@ -1,0 +1,479 @@
+// Requests through the door, in plain text and inside intercepted TLS: what is refused before anything is sent on, what
+// arrives and how (NE 5, 18, 19, 21, 23, 25, 27, 28).
+
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type Server as HttpServer } from 'node:http';
+import type { Server } from 'node:net';
+import { after, describe, it } from 'node:test';
+import type { RequestEvent } from '../../src/egress/audit/event.ts';
+import {
+  type DoorOptions,
+  listenOn,
+  openDoor,
+  PUBLIC,
+  rawOrigin,
+  readAll,
+  say,
+  type TestDoor,
+  tlsOrigin,
+  until,
+} from './fake-guest.ts';
+
+const closing: (() => unknown)[] = [];
+after(async () => {
+  for (const close of closing.reverse()) await close();
+});
+const HTTP = { host: 'api.example', http: true };
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+
+async function door(options: DoorOptions = {}): Promise<TestDoor> {
+  const opened = await openDoor({ allow: [HTTP, 'tls.example'], ...options });
+  closing.push(() => opened.close());
+  return opened;
+}
+
+/** Answers each request by its head alone, and keeps what it was sent. */
+async function plainOrigin(answer = OK) {
+  const origin = await rawOrigin((socket, received) => {
+    let seen = 0;
+    socket.on('data', () => {
+      const heads = received().split('\r\n\r\n').length - 1;
+      for (; seen < heads; seen++) socket.write(answer, 'latin1');
+    });
+  });
+  closing.push(origin.close);
+  return origin;
+}
+
+async function httpOrigin(server: HttpServer): Promise<number> {
+  closing.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return listenOn(server as unknown as Server);
+}
+
+async function tlsHttpOrigin(onRequest: Parameters<typeof createServer>[1] & {}, as?: string) {
+  const server = createServer(onRequest);
+  const origin = await tlsOrigin((socket) => server.emit('connection', socket), ['http/1.1'], as);
+  closing.push(origin.close);
+  return origin;
+}
+
+describe('a request that two programs could read differently', () => {
+  const host = 'Host: api.example\r\n';
+  const cases: [string, string, RegExp][] = [
+    ['two Host headers (NE 18)', `GET / HTTP/1.1\r\n${host}${host}\r\n`, / 400 /],
+    ['no Host (NE 18)', 'GET / HTTP/1.1\r\nAccept: */*\r\n\r\n', / 400 /],
+    ['no Host in HTTP/1.0', 'GET / HTTP/1.0\r\n\r\n', / 400 /],
+    ['a Host with another port (NE 18)', 'GET / HTTP/1.1\r\nHost: api.example:444\r\n\r\n', / 421 /],
+    ['another Host', 'GET / HTTP/1.1\r\nHost: other.example\r\n\r\n', / 421 /],
+    ['a Host with a user', 'GET / HTTP/1.1\r\nHost: a@api.example\r\n\r\n', / 400 /],
+    [
+      'TE and CL (NE 19)',
+      `POST / HTTP/1.1\r\n${host}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+      / 400 /,
+    ],
+    [
+      'an unknown TE (NE 19)',
+      `POST / HTTP/1.1\r\n${host}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`,
+      / 400 /,
+    ],
+    ['two TE', `POST / HTTP/1.1\r\n${host}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`, / 400 /],
+    ['obs-fold (NE 19)', `GET / HTTP/1.1\r\n${host}A: b\r\n c\r\n\r\n`, / 400 /],
+    ['a bare LF (NE 19)', `GET / HTTP/1.1\n${host}\r\n`, / 400 /],
+    ['a bare LF after a header (NE 19)', `GET / HTTP/1.1\r\nHost: api.example\nA: b\r\n\r\n`, / 400 /],
+    ['a bare CR', `GET / HTTP/1.1\r\n${host}A: b\rc\r\n\r\n`, / 400 /],
+    ['a NUL', `GET / HTTP/1.1\r\n${host}A: b\0c\r\n\r\n`, / 400 /],
+    ['a space before the colon', `GET / HTTP/1.1\r\n${host}A : b\r\n\r\n`, / 400 /],
+    ['CL +5 (NE 19)', `POST / HTTP/1.1\r\n${host}Content-Length: +5\r\n\r\nhello`, / 400 /],
+    ['CL 5,6 (NE 19)', `POST / HTTP/1.1\r\n${host}Content-Length: 5,6\r\n\r\nhello`, / 400 /],
+    ['two CL', `POST / HTTP/1.1\r\n${host}Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello`, / 400 /],
+    [
+      'a chunk of a wrong size (NE 19)',
+      `POST / HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\nxyz\r\n`,
+      / 400 /,
+    ],
+    [
+      'a chunk extension without end (NE 19)',
+      `POST / HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\n5;${'a'.repeat(20_000)}`,
+      / 4\d\d /,
+    ],
+    ['an absolute path', `GET http://api.example/ HTTP/1.1\r\n${host}\r\n`, / 400 /],
+    ['TRACE (NE 23)', `TRACE / HTTP/1.1\r\n${host}\r\n`, / 405 /],
+    ['TRACK (NE 23)', `TRACK / HTTP/1.1\r\n${host}\r\n`, / 400 /],
+    [
+      'an upgrade to h2c (NE 23)',
+      `GET / HTTP/1.1\r\n${host}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n`,
+      / 400 /,
+    ],
+    [
+      'an upgrade to foo (NE 23)',
+      `GET / HTTP/1.1\r\n${host}Connection: Upgrade\r\nUpgrade: foo\r\n\r\n`,
+      / 400 /,
+    ],
+    ['an upgrade that it does not say', `GET / HTTP/1.1\r\n${host}Upgrade: websocket\r\n\r\n`, / 400 /],
+    ['CONNECT (NE 5)', 'CONNECT other.example:443 HTTP/1.1\r\nHost: other.example:443\r\n\r\n', / 400 /],
+    ['CONNECT to itself (NE 5)', `CONNECT api.example:80 HTTP/1.1\r\nHost: api.example:80\r\n\r\n`, / 400 /],
+    ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', / 400 /],
+    ['a header that Connection takes away', `GET / HTTP/1.1\r\n${host}Connection: host\r\n\r\n`, / 400 /],
+    [
+      'a websocket with a body (NE 27)',
+      `GET / HTTP/1.1\r\n${host}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nContent-Length: 3\r\n\r\nabc`,
+      / 400 /,
+    ],
+    [
+      'a websocket of another version (NE 27)',
+      `GET / HTTP/1.1\r\n${host}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 1337\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+      / 400 /,
+    ],
+    ['300 headers', `GET / HTTP/1.1\r\n${host}${'a: b\r\n'.repeat(300)}\r\n`, / 431 /],
+    ['too long a head', `GET / HTTP/1.1\r\n${host}a: ${'b'.repeat(70_000)}\r\n\r\n`, / 431 /],
+  ];
+  for (const [what, text, status] of cases)
+    for (const secure of [false, true])
+      it(`is refused: ${what}${secure ? ', inside TLS' : ''}`, async () => {
+        const origin = await plainOrigin();
+        const { port } = await tlsOrigin((socket) => socket.end(OK));
+        const opened = await door({ origins: { 80: origin.port, 443: port } });
+        const stream = secure ? await opened.tls('api.example') : await opened.openName('api.example', 80);
+        const answer = await say(
+          stream,
+          text.replaceAll('api.example:80', secure ? 'api.example:443' : '$&'),
+        );
+        assert.match(answer.slice(0, 20), status);
+        assert.doesNotMatch(answer, /200 OK/);
+        assert.equal(origin.received.join(''), '');
+        assert.ok(opened.ended('request').some(({ decision }) => decision === 'deny'));
+      });
+});
+
+describe('a request', () => {
+  it('arrives byte for byte but for its connection, whatever its path is (NE 21)', async () => {
+    const origin = await plainOrigin();
+    const opened = await door({ origins: { 80: origin.port } });
+    const paths = ['/repos/me/../other', '/%2e%2e/', '//x', '/\\', '/%2f', '/a;x?q=%00&r=[]|'];
+    for (const path of paths) {
+      const answer = await say(
+        await opened.openName('api.example', 80),
+        `GET ${path} HTTP/1.1\r\nHost: API.example\r\nX-Odd: \xe9 "q"\r\nX-odd: 2\r\nX-Hop: h\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nConnection: close, X-Hop\r\n\r\n`,
+      );
+      assert.match(answer, /^HTTP\/1\.1 200 OK/);
+    }
+    assert.deepEqual(
+      origin.received,
+      paths.map(
+        (path) =>
+          `GET ${path} HTTP/1.1\r\nHost: api.example\r\nX-Odd: \xe9 "q"\r\nX-odd: 2\r\nConnection: keep-alive\r\n\r\n`,
+      ),
+    );
+  });
+
+  it('is judged on the path that is sent (NE 21)', async () => {
+    const origin = await plainOrigin();
+    const opened = await door({
+      allow: [{ host: 'api.example', http: true, paths: ['/repos/me/*'] }],
+      origins: { 80: origin.port },
+    });
+    for (const path of [
+      '/repos/me/../other',
+      '/repos/me/%2e%2e/x',
+      '/repos/me//x',
+      '/repos/me/%2fx',
+      '/other',
+    ])
+      assert.match(
+        await say(
+          await opened.openName('api.example', 80),
+          `GET ${path} HTTP/1.1\r\nHost: api.example\r\nConnection: close\r\n\r\n`,
+        ),
+        / 403 /,
+      );
+    assert.equal(origin.received.length, 0);
+  });
+
+  it('follows another on its connection, and one upstream connection serves both', async () => {
+    const origin = await plainOrigin();
+    const opened = await door({ origins: { 80: origin.port } });
+    const stream = await opened.openName('api.example', 80);
+    const one = 'GET / HTTP/1.1\r\nHost: api.example\r\n\r\n';
+    const answer = await say(stream, one + one + one.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
+    assert.equal(answer.match(/200 OK/g)?.length, 3);
+    assert.equal(opened.dialed.length, 1);
+  });
+
+  it('is denied when it cannot be written down, and nothing is dialed', async () => {
+    const opened = await door({ audit: { write: () => Promise.reject(new Error('full')) } });
+    const answer = await say(
+      await opened.openName('api.example', 80),
+      'GET / HTTP/1.1\r\nHost: api.example\r\nConnection: close\r\n\r\n',
+    );
+    assert.match(answer, /^HTTP\/1\.1 503 /);
+    assert.deepEqual(opened.dialed, []);
+  });
+
+  it('gets a redirect as it is; where it leads is judged anew (NE 28)', async () => {
+    const origin = await plainOrigin(
+      'HTTP/1.1 302 Found\r\nLocation: http://denied.example/\r\nContent-Length: 0\r\n\r\n',
+    );
+    const opened = await door({ origins: { 80: origin.port } });
+    const answer = await say(
+      await opened.openName('api.example', 80),
+      'GET / HTTP/1.1\r\nHost: api.example\r\nConnection: close\r\n\r\n',
+    );
+    assert.match(answer, /^HTTP\/1\.1 302 Found\r\nLocation: http:\/\/denied/i);
+    const next = await say(
+      await opened.openName('denied.example', 80),
+      'GET / HTTP/1.1\r\nHost: denied.example\r\nConnection: close\r\n\r\n',
+    );
+    assert.match(next, / 403 /);
+    assert.deepEqual(opened.dialed, [`${PUBLIC}:80`]);
+  });
+
+  it('carries 6 MB each way byte for byte, also inside TLS', async () => {
+    const digest = (body: Buffer) => createHash('sha256').update(body).digest('hex');
+    const down = randomBytes(6_000_000);
+    const origin = await tlsHttpOrigin(async (request, response) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk);
+      response.setHeader('x-digest', digest(Buffer.concat(chunks)));
+      response.end(down);
+    });
+    const opened = await door({ origins: { 443: origin.port } });
+    const up = randomBytes(6_000_000);
+    const socket = await opened.tls('tls.example');
+    socket.write(
+      `POST / HTTP/1.1\r\nHost: tls.example\r\nConnection: close\r\nContent-Length: ${up.length}\r\n\r\n`,
+    );
+    socket.write(up);
+    const answer = Buffer.from(await readAll(socket), 'latin1');
+    const head = answer.subarray(0, answer.indexOf('\r\n\r\n')).toString('latin1');
+    assert.match(head, new RegExp(`x-digest: ${digest(up)}`, 'i'));
+    assert.ok(answer.subarray(head.length + 4).equals(down));
+    await until(() => opened.ended('request').length === 1);
+    const [event] = opened.ended('request') as RequestEvent[];
+    assert.deepEqual([event?.bytesUp, event?.bytesDown, event?.status], [6_000_000, 6_000_000, 200]);
+  });
+
+  it('is answered as the answer comes, event by event', async () => {
+    const served = Promise.withResolvers<import('node:http').ServerResponse>();
+    const port = await httpOrigin(
+      createServer((_, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        response.write('data: 1\n\n');
+        served.resolve(response);
+      }),
+    );
+    const opened = await door({ origins: { 80: port } });
+    const stream = await opened.openName('api.example', 80);
+    stream.write('GET /events HTTP/1.1\r\nHost: api.example\r\n\r\n');
+    let text = '';
+    stream.on('data', (chunk) => {
+      text += chunk;
+    });
+    await until(() => text.includes('data: 1\n\n'));
+    const response = await served.promise;
+    response.write('data: 2\n\n');
+    await until(() => text.includes('data: 2\n\n'));
+    const gone = once(response, 'close');
+    stream.destroy(new Error('enough'));
+    await gone;
+  });
+
+  it('that is cut off is never complete at the origin', async () => {
+    const seen = Promise.withResolvers<boolean>();
+    const port = await httpOrigin(
+      createServer((request) => {
+        request.resume();
+        request.on('error', () => {});
+        request.on('close', () => seen.resolve(request.complete));
+      }),
+    );
+    const opened = await door({ origins: { 80: port } });
+    const stream = await opened.openName('api.example', 80);
+    stream.write('POST / HTTP/1.1\r\nHost: api.example\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n');
+    await until(() => opened.dialed.length === 1);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    stream.destroy(new Error('gone'));
+    assert.equal(await seen.promise, false);
+  });
+
+  it('waits for 100-continue until it is allowed', async () => {
+    const origin = await plainOrigin();
+    const opened = await door({ origins: { 80: origin.port } });
+    const stream = await opened.openName('api.example', 80);
+    stream.write(
+      'PUT / HTTP/1.1\r\nHost: api.example\r\nExpect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\n',
+    );
+    const [first] = await once(stream, 'data');
+    assert.match(String(first), /^HTTP\/1\.1 100 Continue\r\n\r\n/);
+    assert.match(await say(stream, 'hi'), /200 OK/);
+    assert.match(origin.received[0]!, /Content-Length: 2\r\n[\s\S]*\r\n\r\nhi$/);
+  });
+});
+
+describe('an upstream', () => {
+  for (const [what, as, code] of [
+    ['a certificate for another name (NE 25)', 'other.example', /is for another name/],
+    ['nothing but plain text', null, /TLS to tls\.example failed/],
+  ] as const) {
+    it(`with ${what} is told as 502, and gets no request`, async () => {
+      let requests = 0;
+      let secrets = 0;
+      const origin = as
+        ? await tlsHttpOrigin((_, response) => {
+            requests += 1;
+            response.end();
+          }, as)
+        : await plainOrigin();
+      const opened = await door({
+        origins: { 443: origin.port },
+        limits: { handshakeMs: 500 },
+        secrets: {
+          substitute: (head) => {
+            secrets += 1;
+            return { headers: head.headers, used: [] };
+          },
+        },
+      });
+      const answer = await say(
+        await opened.tls('tls.example'),
+        'GET / HTTP/1.1\r\nHost: tls.example\r\nConnection: close\r\n\r\n',
+      );
+      assert.match(answer, /^HTTP\/1\.1 502 /);
+      assert.match(answer, code);
+      assert.deepEqual([requests, secrets], [0, 0]);
+    });
+  }
+
+  it('that nobody vouches for is told as 502 (NE 25)', async () => {
+    const origin = await tlsHttpOrigin((_, response) => response.end('leaked'));
+    const opened = await door({ origins: { 443: origin.port }, extraCa: [] });
+    const answer = await say(
+      await opened.tls('tls.example'),
+      'GET / HTTP/1.1\r\nHost: tls.example\r\nConnection: close\r\n\r\n',
+    );
+    assert.match(answer, /^HTTP\/1\.1 502 /);
+    assert.doesNotMatch(answer, /leaked/);
+  });
+
+  it('gets secrets put in once it is verified; a misuse is denied', async () => {
+    const origin = await tlsHttpOrigin((request, response) =>
+      response.end(String(request.headers['authorization'])),
+    );
+    const secrets: DoorOptions['secrets'] = {
+      substitute: async (head, _, protocol) =>
+        protocol === 'http'
+          ? { misuse: 'a placeholder has no place there' }
+          : {
+              headers: head.headers.map(([name, value]) => [name, value.replace('wrn_x', 'real')] as const),
+              used: ['x'],
+            },
+    };
+    const opened = await door({ origins: { 443: origin.port, 80: origin.port }, secrets: secrets! });
+    const request = (host: string) =>
+      `GET / HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer wrn_x\r\nConnection: close\r\n\r\n`;
+    assert.match(await say(await opened.tls('tls.example'), request('tls.example')), /Bearer real/);
+    const denied = await say(await opened.openName('api.example', 80), request('api.example'));
+    assert.match(denied, / 403 [\s\S]*has no place/);
+    assert.deepEqual(
+      opened.ended('notice').map((event) => 'code' in event && event.code),
+      ['secret-misuse'],
+    );
+    const allowed = opened.ended('request')[0] as RequestEvent;
+    assert.deepEqual(allowed.secrets, ['x']);
+  });
+});
+
+describe('a websocket', () => {
+  const key = 'dGhlIHNhbXBsZSBub25jZQ==';
+  const hello = (host: string) =>
+    `GET /ws HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`;
+
+  it('passes once its handshake is allowed, and is counted (NE 27)', async () => {
+    const server = createServer();
+    server.on('upgrade', (request, socket) => {
+      const accept = createHash('sha1')
+        .update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+        .digest('base64');
+      socket.write(
+        `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\nfirst`,
+      );
+      socket.on('error', () => {});
+      socket.pipe(socket);
+    });
+    const origin = await tlsOrigin((socket) => server.emit('connection', socket));
+    closing.push(origin.close);
+    const port = await httpOrigin(server);
+    const opened = await door({ origins: { 80: port, 443: origin.port } });
+    for (const stream of [await opened.openName('api.example', 80), await opened.tls('tls.example')]) {
+      let text = '';
+      stream.on('data', (chunk) => {
+        text += chunk;
+      });
+      stream.write(hello('encrypted' in stream && stream.encrypted ? 'tls.example' : 'api.example'));
+      await until(() => text.endsWith('first'));
+      assert.match(
+        text,
+        /^HTTP\/1\.1 101 Switching Protocols\r\n[\s\S]*Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=/,
+      );
+      stream.write('ping');
+      await until(() => text.endsWith('firstping'));
+      stream.end();
+    }
+    await until(() => opened.ended('request').length === 2);
+    for (const event of opened.ended('request') as RequestEvent[])
+      assert.deepEqual([event.status, event.bytesUp, event.bytesDown], [101, 4, 9]);
+  });
+
+  it('to a host that is not allowed is denied (NE 27)', async () => {
+    const opened = await door();
+    assert.match(
+      await say(await opened.openName('denied.example', 80), hello('denied.example')),
+      /^HTTP\/1\.1 403 /,
+    );
+    assert.deepEqual(opened.dialed, []);
+  });
+
+  it('whose origin answers otherwise gets that answer', async () => {
+    const origin = await plainOrigin('HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno');
+    const opened = await door({ origins: { 80: origin.port } });
+    assert.match(
+      await say(await opened.openName('api.example', 80), hello('api.example')),
+      /^HTTP\/1\.1 404 Not Found[\s\S]*no$/,
+    );
+  });
+});
+
+describe('a git push', () => {
+  const line = (text: string) => (text.length + 4).toString(16).padStart(4, '0') + text;
+  const push = (ref: string) =>
+    `${line(`${'0'.repeat(40)} ${'1'.repeat(40)} ${ref}\0report-status`)}0000PACK-and-more`;
+  const git = { host: 'api.example', http: true, git: { fetch: true, push: 'refs/heads/warren/*' } };
+  const post = (body: string) =>
+    `POST /me/x/git-receive-pack HTTP/1.1\r\nHost: api.example\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n${[...body.matchAll(/[\s\S]{1,7}/g)].map(([part]) => `${part.length.toString(16)}\r\n${part}\r\n`).join('')}0\r\n\r\n`;
+
+  it('is held back until its refs are known, and arrives whole', async () => {
+    const bodies: string[] = [];
+    const port = await httpOrigin(
+      createServer(async (request, response) => {
+        let body = '';
+        for await (const chunk of request) body += chunk.toString('latin1');
+        bodies.push(body);
+        response.end('pushed');
+      }),
+    );
+    const opened = await door({ allow: [git], origins: { 80: port } });
+    const good = push('refs/heads/warren/demo');
+    assert.match(await say(await opened.openName('api.example', 80), post(good)), /200 OK[\s\S]*pushed/);
+    assert.deepEqual(bodies, [good]);
+    const denied = await say(await opened.openName('api.example', 80), post(push('refs/heads/main')));
+    assert.match(denied, / 403 [\s\S]*refs\/heads\/main/);
+    const cut = await say(await opened.openName('api.example', 80), post(good.slice(0, 30)));
+    assert.match(cut, / 403 [\s\S]*not complete/);
+    assert.equal(bodies.length, 1);
+    assert.equal(opened.dialed.length, 1);
+  });
+});
