@@ -28,6 +28,8 @@ export async function intercept(socket: Duplex, http: HttpFlow, front: FrontHttp
   tls.once('secure', () => {
     shaken = true;
     clearTimeout(timer);
+    // As a TLS server of Node does; HTTP/2 would wait for a handshake that is over.
+    Object.assign(tls, { secureConnecting: false });
     if (tls.alpnProtocol === 'h2') {
       const session: ServerHttp2Session = serveHttp2(tls, http, door.limits);
       tls.once('close', () => session.destroy());
