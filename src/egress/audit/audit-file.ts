@@ -1,0 +1,186 @@
+// The audit of one sandbox on disk: `audit.jsonl` and, once that is full, `audit.1.jsonl` (the newest of the old) and
+// so on. One process writes it. A write that fails is told to who asked, whose flow is then denied: no flow without
+// its record.
+
+import { constants } from 'node:fs';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { GENESIS, openRecord, type Position, sealRecord } from './chain.ts';
+import type { Audit, AuditEvent } from './event.ts';
+
+export interface AuditLimits {
+  fileBytes: number;
+  /** How many full files are kept beside the one in use. */
+  keptFiles: number;
+}
+
+export const AUDIT_LIMITS: AuditLimits = { fileBytes: 16 * 1024 * 1024, keptFiles: 8 };
+const TAIL_BYTES = 128 * 1024;
+
+interface Waiting {
+  event: AuditEvent;
+  resolve: () => void;
+  reject: (error: Error) => void;
+}
+
+export class AuditFile implements Audit {
+  readonly #path: string;
+  readonly #limits: AuditLimits;
+  readonly #now: () => Date;
+  #file: FileHandle;
+  #bytes: number;
+  /** Of the last record that is on disk. */
+  #at: Position;
+  #waiting: Waiting[] = [];
+  #writing: Promise<void> | undefined;
+  /** A record was cut on disk and could not be taken back: nothing can follow it. */
+  #broken: Error | undefined;
+
+  private constructor(
+    path: string,
+    limits: AuditLimits,
+    now: () => Date,
+    file: FileHandle,
+    bytes: number,
+    at: Position,
+  ) {
+    this.#path = path;
+    this.#limits = limits;
+    this.#now = now;
+    this.#file = file;
+    this.#bytes = bytes;
+    this.#at = at;
+  }
+
+  /** A last line that was cut by a crash was answered to nobody: it is taken off. */
+  static async open(path: string, limits = AUDIT_LIMITS, now = () => new Date()): Promise<AuditFile> {
+    const file = await open(
+      path,
+      constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW,
+      0o600,
+    );
+    try {
+      const { at, bytes } = await lastRecord(file);
+      const before = bytes === 0 ? await positionBefore(path) : at;
+      return new AuditFile(path, limits, now, file, bytes, before);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  /** The record that was written last. */
+  get position(): Position {
+    return this.#at;
+  }
+
+  write(event: AuditEvent): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#waiting.push({ event, resolve, reject });
+    this.#writing ??= this.#drain();
+    return promise;
+  }
+
+  async close(): Promise<void> {
+    await this.#writing;
+    await this.#file.close();
+  }
+
+  /** What came while the last write went on goes out in one. */
+  async #drain(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      await Promise.resolve();
+      const batch = this.#waiting;
+      this.#waiting = [];
+      try {
+        await this.#append(batch.map(({ event }) => event));
+        for (const { resolve } of batch) resolve();
+      } catch (error) {
+        for (const { reject } of batch) reject(error as Error);
+      }
+    }
+    // In the same turn as the last look: what comes later begins a new one.
+    this.#writing = undefined;
+  }
+
+  /** All of it or nothing: what a full disk let through is taken back. */
+  async #append(events: AuditEvent[]): Promise<void> {
+    if (this.#broken) throw this.#broken;
+    let at = this.#at;
+    const lines = events.map((event) => {
+      const sealed = sealRecord(event, this.#now().toISOString(), at);
+      at = sealed.at;
+      return `${sealed.line}\n`;
+    });
+    const data = Buffer.from(lines.join(''));
+    if (this.#bytes > 0 && this.#bytes + data.length > this.#limits.fileBytes) await this.#rotate();
+    try {
+      await this.#file.writeFile(data);
+    } catch (error) {
+      await this.#file.truncate(this.#bytes).catch(() => {
+        this.#broken = error as Error;
+      });
+      throw error;
+    }
+    this.#bytes += data.length;
+    this.#at = at;
+  }
+
+  async #rotate(): Promise<void> {
+    await rm(rotated(this.#path, this.#limits.keptFiles), { force: true });
+    for (let nr = this.#limits.keptFiles - 1; nr >= 0; nr--) {
+      await rename(rotated(this.#path, nr), rotated(this.#path, nr + 1)).catch(
+        (error: NodeJS.ErrnoException) => {
+          if (error.code !== 'ENOENT') throw error;
+        },
+      );
+    }
+    const fresh = await open(
+      this.#path,
+      constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND,
+      0o600,
+    );
+    await this.#file.close();
+    this.#file = fresh;
+    this.#bytes = 0;
+  }
+}
+
+/** `audit.jsonl` for 0, `audit.3.jsonl` for 3. */
+export function rotated(path: string, nr: number): string {
+  return nr === 0 ? path : path.replace(/\.jsonl$/, `.${nr}.jsonl`);
+}
+
+/** All files that are there, oldest first. */
+export async function auditFiles(path: string, keptFiles = AUDIT_LIMITS.keptFiles): Promise<string[]> {
+  const files: string[] = [];
+  for (let nr = keptFiles; nr >= 0; nr--) {
+    const file = rotated(path, nr);
+    if (await stat(file).catch(() => undefined)) files.push(file);
+  }
+  return files;
+}
+
+async function lastRecord(file: FileHandle): Promise<{ at: Position; bytes: number }> {
+  const { size } = await file.stat();
+  const start = Math.max(0, size - TAIL_BYTES);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
+  const tail = buffer.subarray(0, bytesRead);
+  const end = tail.lastIndexOf(0x0a) + 1;
+  if (start + end < size) await file.truncate(start + end);
+  if (end === 0) return { at: { seq: 0, hash: GENESIS }, bytes: start };
+  const line = tail.subarray(tail.lastIndexOf(0x0a, end - 2) + 1, end - 1).toString('latin1');
+  const record = openRecord(line, null);
+  if ('broken' in record) throw new Error(`the last record ${record.broken}`);
+  return { at: { seq: record.seq, hash: record.hash }, bytes: start + end };
+}
+
+/** A file that was rotated away just before a crash holds the last record. */
+async function positionBefore(path: string): Promise<Position> {
+  const older = await open(rotated(path, 1), constants.O_RDWR).catch(() => undefined);
+  if (!older) return { seq: 0, hash: GENESIS };
+  try {
+    return (await lastRecord(older)).at;
+  } finally {
+    await older.close();
+  }
+}

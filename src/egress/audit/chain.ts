@@ -1,0 +1,64 @@
+// One line of an audit file and how lines hang together: each names the hash of the one before, so that a line that
+// was changed, left out or put in is found. Pure. Lines hold strings of a guest: all but printable ASCII is escaped,
+// so that a terminal that shows the file obeys none of it.
+
+import { createHash } from 'node:crypto';
+import type { AuditEvent } from './event.ts';
+
+/** The hash before the first record of a sandbox. */
+export const GENESIS = '0'.repeat(64);
+/** A longer line is no record: strings of a guest are cut far below. */
+export const MAX_LINE_BYTES = 64 * 1024;
+const MAX_STRING_CHARS = 4096;
+
+export interface Position {
+  seq: number;
+  /** Of the record with that number; `GENESIS` for 0. */
+  hash: string;
+}
+
+export type AuditRecord = AuditEvent & { time: string; seq: number; prev: string; hash: string };
+
+/** The line for the record after `last`, without a newline. */
+export function sealRecord(event: AuditEvent, time: string, last: Position): { line: string; at: Position } {
+  const seq = last.seq + 1;
+  const body = safeJson({ seq, time, ...event, prev: last.hash });
+  const hash = hashOf(body);
+  return { line: `${body.slice(0, -1)},"hash":"${hash}"}`, at: { seq, hash } };
+}
+
+export type Broken = { line: number; why: string };
+
+/**
+ * Reads one line against the position before it. `null` for a position takes whatever comes first: the oldest file
+ * that is kept need not be the first that was.
+ */
+export function openRecord(line: string, before: Position | null): AuditRecord | { broken: string } {
+  const match = /,"hash":"([0-9a-f]{64})"\}$/.exec(line);
+  if (line.length > MAX_LINE_BYTES || !match) return { broken: 'is no record' };
+  if (hashOf(`${line.slice(0, match.index)}}`) !== match[1]) return { broken: 'was changed' };
+  let record: AuditRecord;
+  try {
+    record = JSON.parse(line);
+  } catch {
+    return { broken: 'is no record' };
+  }
+  if (before && record.prev !== before.hash) return { broken: 'does not follow the record before it' };
+  if (before && record.seq !== before.seq + 1)
+    return { broken: `has number ${record.seq} after ${before.seq}` };
+  return record;
+}
+
+function hashOf(body: string): string {
+  return createHash('sha256').update(body).digest('hex');
+}
+
+/** JSON in printable ASCII, with long strings cut. */
+function safeJson(value: object): string {
+  const text = JSON.stringify(value, (_, field) =>
+    typeof field === 'string' && field.length > MAX_STRING_CHARS
+      ? `${field.slice(0, MAX_STRING_CHARS)}[cut]`
+      : field,
+  );
+  return text.replaceAll(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}

@@ -1,0 +1,52 @@
+// Reads the audit of a sandbox back: to show it, and to verify that nobody changed it.
+
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { auditFiles } from './audit-file.ts';
+import { type AuditRecord, openRecord, type Position } from './chain.ts';
+
+/** Every record that parses, oldest first; whole or not is `verifyAudit`'s question. */
+export async function* readAudit(path: string): AsyncGenerator<AuditRecord> {
+  for (const file of await auditFiles(path)) {
+    for await (const line of linesOf(file)) {
+      const record = openRecord(line, null);
+      if (!('broken' in record)) yield record;
+    }
+  }
+}
+
+export interface AuditVerdict {
+  records: number;
+  /** Number of the first record that is kept; older ones went with their file. */
+  first: number | null;
+  head: Position | null;
+  broken: { file: string; line: number; why: string } | null;
+}
+
+/** Follows the chain from the oldest record that is kept to the newest. */
+export async function verifyAudit(path: string): Promise<AuditVerdict> {
+  let at: Position | null = null;
+  let first: number | null = null;
+  let records = 0;
+  for (const file of await auditFiles(path)) {
+    let nr = 0;
+    for await (const line of linesOf(file)) {
+      nr++;
+      const record = openRecord(line, at);
+      if ('broken' in record)
+        return { records, first, head: at, broken: { file, line: nr, why: record.broken } };
+      first ??= record.seq;
+      at = { seq: record.seq, hash: record.hash };
+      records++;
+    }
+  }
+  return { records, first, head: at, broken: null };
+}
+
+async function* linesOf(file: string): AsyncGenerator<string> {
+  const lines = createInterface({
+    input: createReadStream(file, 'latin1'),
+    crlfDelay: Number.POSITIVE_INFINITY,
+  });
+  for await (const line of lines) yield line;
+}

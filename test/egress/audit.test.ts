@@ -1,0 +1,157 @@
+// The audit: nothing without its record, nothing changed unseen, nothing of a guest that a terminal obeys.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { AuditFile, rotated } from '../../src/egress/audit/audit-file.ts';
+import type { AuditEvent } from '../../src/egress/audit/event.ts';
+import { readAudit, verifyAudit } from '../../src/egress/audit/read.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'warren-audit-'));
+after(() => rmSync(folder, { recursive: true }));
+let nr = 0;
+const newPath = () => join(folder, `${++nr}-audit.jsonl`);
+const event = (host: string): AuditEvent => ({
+  kind: 'dns',
+  flow: null,
+  host,
+  port: null,
+  decision: 'allow',
+  ruleId: null,
+  reason: null,
+  type: 'A',
+  answer: '198.18.0.1',
+});
+const hosts = async (path: string) => {
+  const all: string[] = [];
+  for await (const record of readAudit(path)) all.push(record.host);
+  return all;
+};
+/** Of each file that this process writes; a write beyond it is cut, as on a full disk. */
+const limitFiles = (bytes: string) =>
+  execFileSync('prlimit', [`--pid=${process.pid}`, `--fsize=${bytes}:unlimited`]);
+
+describe('an audit file', () => {
+  it('keeps what was written, in order, across processes', async () => {
+    const path = newPath();
+    let file = await AuditFile.open(path);
+    await Promise.all(Array.from({ length: 500 }, (_, at) => file.write(event(`h${at}`))));
+    await file.close();
+    file = await AuditFile.open(path);
+    await file.write(event('last'));
+    const head = file.position;
+    await file.close();
+    assert.deepEqual((await hosts(path)).slice(498), ['h498', 'h499', 'last']);
+    assert.deepEqual(await verifyAudit(path), { records: 501, first: 1, head, broken: null });
+  });
+
+  it('finds a record that was changed, left out, put in or exchanged', async () => {
+    const path = newPath();
+    const file = await AuditFile.open(path);
+    for (let at = 0; at < 6; at++) await file.write(event(`h${at}`));
+    await file.close();
+    const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
+    const spoiled: Record<string, [lines: string[], line: number]> = {
+      changed: [lines.map((line) => line.replace('"h3"', '"hx"')), 4],
+      'left out': [lines.filter((_, at) => at !== 2), 3],
+      'put in': [lines.toSpliced(2, 0, lines[1]!), 3],
+      exchanged: [[lines[0]!, lines[2]!, lines[1]!, ...lines.slice(3)], 2],
+      'no JSON': [lines.with(5, '{}'), 6],
+    };
+    for (const [what, [text, line]] of Object.entries(spoiled)) {
+      writeFileSync(path, `${text.join('\n')}\n`);
+      assert.equal((await verifyAudit(path)).broken?.line, line, what);
+    }
+  });
+
+  it('a line that a crash cut is taken off; what was answered stays', async () => {
+    const path = newPath();
+    let file = await AuditFile.open(path);
+    await file.write(event('whole'));
+    await file.close();
+    appendFileSync(path, '{"seq":2,"time":"2026');
+    file = await AuditFile.open(path);
+    await file.write(event('next'));
+    await file.close();
+    assert.deepEqual(await hosts(path), ['whole', 'next']);
+    assert.equal((await verifyAudit(path)).broken, null);
+  });
+
+  it('is rotated by size; the chain goes on through the files, and the oldest goes', async () => {
+    const path = newPath();
+    const limits = { fileBytes: 3000, keptFiles: 2 };
+    let file = await AuditFile.open(path, limits);
+    for (let at = 0; at < 60; at++) {
+      await file.write(event(`h${at}`));
+      if (at % 7 === 0) {
+        await file.close();
+        file = await AuditFile.open(path, limits);
+      }
+    }
+    await file.close();
+    for (const kept of [0, 1, 2]) assert.ok(readFileSync(rotated(path, kept)).length <= 3000);
+    assert.throws(() => readFileSync(rotated(path, 3)));
+    const { broken, first, records, head } = await verifyAudit(path);
+    assert.equal(broken, null);
+    assert.equal(first! + records - 1, 60);
+    assert.equal(head!.seq, 60);
+    assert.ok(first! > 1);
+  });
+
+  it('a crash between the files of a rotation breaks no chain', async () => {
+    const path = newPath();
+    let file = await AuditFile.open(path);
+    await file.write(event('old'));
+    await file.close();
+    writeFileSync(rotated(path, 1), readFileSync(path));
+    rmSync(path);
+    file = await AuditFile.open(path);
+    await file.write(event('new'));
+    await file.close();
+    assert.equal((await verifyAudit(path)).broken, null);
+    assert.deepEqual(await hosts(path), ['old', 'new']);
+  });
+
+  it('a disk that is full is told to who asked; no half record stays, and it goes on when there is room', async () => {
+    const path = newPath();
+    const file = await AuditFile.open(path);
+    await file.write(event('first'));
+    limitFiles('500');
+    try {
+      for (let at = 0; at < 3; at++) {
+        await assert.rejects(file.write(event('too long'.repeat(60))), { code: 'EFBIG' });
+      }
+    } finally {
+      limitFiles('unlimited');
+    }
+    await file.write(event('second'));
+    await file.close();
+    assert.deepEqual(await hosts(path), ['first', 'second']);
+    assert.equal((await verifyAudit(path)).broken, null);
+  });
+
+  it('a record that is cut and cannot be taken back is the last', async () => {
+    // /dev/full refuses each write, and to be truncated.
+    const file = await AuditFile.open('/dev/full');
+    await assert.rejects(file.write(event('x')), { code: 'ENOSPC' });
+    await assert.rejects(file.write(event('y')), { code: 'ENOSPC' });
+    await file.close();
+  });
+
+  it('holds printable ASCII only, whatever a guest calls things, and cuts what is long', async () => {
+    const path = newPath();
+    const file = await AuditFile.open(path);
+    const evil = '\u001b]52;c;AAAA\u0007\u202e\u009b31m\n{"seq":9}\u{1f600}é';
+    await file.write(event(evil));
+    await file.write(event('x'.repeat(100_000)));
+    await file.close();
+    const text = readFileSync(path, 'latin1');
+    assert.doesNotMatch(text, /[^\x20-\x7e\n]/);
+    assert.equal(text.trimEnd().split('\n').length, 2);
+    assert.ok(text.length < 12_000);
+    assert.equal((await hosts(path))[0], evil);
+  });
+});
