@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 
+const QUIET_MS = 10 * 60_000;
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const chosen = process.argv.slice(2);
 
@@ -65,7 +66,15 @@ async function goTests(): Promise<void> {
 
 async function nodeTests(files: string[]): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const stream = run({ files, concurrency: 2, timeout: 15 * 60_000 });
+  const quiet = new AbortController();
+  const stream = run({ files, concurrency: 2, timeout: 15 * 60_000, signal: quiet.signal });
+  // A file whose process does not end, its tests done, would be waited for forever.
+  const watch = setTimeout(() => {
+    console.log(`✖ no test began or ended for ${QUIET_MS / 60_000} min`);
+    totals.failed++;
+    quiet.abort();
+  }, QUIET_MS);
+  stream.on('data', () => watch.refresh());
   stream.on('test:pass', ({ details, skip }) => {
     if (details.type === 'suite') return;
     totals[skip === undefined ? 'passed' : 'skipped']++;
@@ -76,6 +85,7 @@ async function nodeTests(files: string[]): Promise<void> {
   stream.once('end', resolve);
   stream.compose(spec()).pipe(process.stdout, { end: false });
   await promise;
+  clearTimeout(watch);
 }
 
 async function command(

@@ -136,8 +136,9 @@ describe('a request that two programs could read differently', () => {
     for (const secure of [false, true])
       it(`is refused: ${what}${secure ? ', inside TLS' : ''}`, async () => {
         const origin = await plainOrigin();
-        const { port } = await tlsOrigin((socket) => socket.end(OK));
-        const opened = await door({ origins: { 80: origin.port, 443: port } });
+        const secureOrigin = await tlsOrigin((socket) => socket.end(OK));
+        closing.push(secureOrigin.close);
+        const opened = await door({ origins: { 80: origin.port, 443: secureOrigin.port } });
         const stream = secure ? await opened.tls('api.example') : await opened.openName('api.example', 80);
         const answer = await say(
           stream,

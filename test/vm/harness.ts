@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { constants, homedir, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { after, type TestContext } from 'node:test';
 
@@ -202,7 +202,9 @@ export function command(
   if (child.pid !== undefined) onStart?.(child.pid);
   return new Promise((resolve, reject) => {
     child.once('error', reject);
-    child.once('close', (code, signal) => resolve({ ...ended, code: code ?? (signal === null ? -1 : 128) }));
+    child.once('close', (code, signal) =>
+      resolve({ ...ended, code: code ?? (signal === null ? -1 : 128 + constants.signals[signal]) }),
+    );
   });
 }
 
