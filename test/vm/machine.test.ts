@@ -45,10 +45,7 @@ describe('a machine', () => {
     removeAfter(t, warren, 'lonely');
     await warren.ok(['up', '--detach', '--name', 'lonely'], { cwd: warren.repository('lonely') });
     assert.equal(await warren.sh('lonely', 'ls /sys/class/net'), 'lo\n');
-    assert.equal(
-      await warren.sh('lonely', 'ls /sys/bus/pci/devices | wc -l; cat /proc/net/route | wc -l'),
-      `${await warren.sh('lonely', 'ls /sys/bus/pci/devices | wc -l')}1\n`,
-    );
+    assert.equal(await warren.sh('lonely', "awk 'NR > 1 { print $1 }' /proc/net/route | sort -u"), 'lo\n');
     const curl = await warren.run([
       'exec',
       'lonely',
