@@ -50,6 +50,8 @@ export interface RequestEvent extends Common {
   /** Without its query. */
   path: string;
   status: number | null;
+  /** Answered from what is kept on this host: nothing went out. */
+  cached?: true;
   bytesUp: number;
   bytesDown: number;
   durationMs: number;

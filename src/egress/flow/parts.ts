@@ -2,6 +2,7 @@
 
 import type { Socket } from 'node:net';
 import type { Audit } from '../audit/event.ts';
+import type { DownloadCache } from '../http/downloads.ts';
 import type { DnsAnswer, DnsQuestion } from '../names/synthetic.ts';
 import type { RuledPolicy } from '../policy/judge.ts';
 import type { Asked, Denied, Protocol, Target } from '../policy/verdict.ts';
@@ -35,6 +36,8 @@ export interface DoorParts {
   /** Only `true` lets the flow through. Without it, whatever would be asked is denied. */
   ask?: (question: Question) => Promise<boolean>;
   secrets?: Secrets;
+  /** Downloads that are kept for all sandboxes. Without it, each is fetched. */
+  cache?: DownloadCache;
   /** PEM certificates that upstreams are verified with, besides the system's. */
   extraCa?: readonly string[];
   /** Lines that tell how to allow what was denied: `warren policy allow NAME example.com`. */

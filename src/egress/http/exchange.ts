@@ -7,6 +7,7 @@ import { hostText } from '../names/canonical-host.ts';
 import { withoutQuery } from '../policy/path.ts';
 import type { Allowed, RequestHead } from '../policy/verdict.ts';
 import type { Call, Outcome, Outgoing, Sent } from './call.ts';
+import { type Download, withHeaders } from './downloads.ts';
 import { holdPush } from './git-push.ts';
 import type { Origins } from './origins.ts';
 import { passBody, passResponse } from './pass.ts';
@@ -28,6 +29,7 @@ interface Trace {
   up: number;
   down: number;
   secrets: readonly string[];
+  cached: boolean;
 }
 
 const MAX_TRIES = 2;
@@ -44,6 +46,7 @@ export async function exchange(call: Call, http: HttpFlow): Promise<void> {
     up: 0,
     down: 0,
     secrets: [],
+    cached: false,
   };
   const { door } = flow;
   const busy = door.requests >= door.limits.requests;
@@ -105,6 +108,14 @@ async function send(
   trace: Trace,
 ): Promise<Refusal | null> {
   const { flow, origins } = http;
+  const download = await downloadOf(call, http, verdict, trace);
+  const kept = await download?.find();
+  if (kept) {
+    trace.cached = true;
+    const abort = () => kept.body.destroy();
+    call.onGone(abort);
+    return conclude(call, verdict, { abort }, { kind: 'response', ...kept, trailers: () => [] }, trace);
+  }
   for (let tries = 1; ; tries++) {
     const ready = await origins.ready(verdict, call.version === 2);
     if ('denied' in ready)
@@ -125,21 +136,45 @@ async function send(
       return denial({ ruleId: verdict.ruleId, reason: outgoing.refused }, []);
     }
     if (call.gone) return null;
-    const sent = ready.send(outgoing);
+    const sent = ready.send(withHeaders(outgoing, download));
     call.onGone(sent.abort);
     const bodySent = sent.sink !== null;
     if (sent.sink) passBody(call, sent, prefix, (bytes) => (trace.up += bytes));
     const outcome = await sent.outcome;
     if (call.gone) return null;
     if (outcome.kind === 'failed' && outcome.stale && tries < MAX_TRIES && !bodySent) continue;
+    if (outcome.kind === 'response') download?.watch(outcome);
     return conclude(call, verdict, sent, outcome, trace);
   }
+}
+
+/** Null for all but a request without a body and without secrets, for something that may be kept. */
+async function downloadOf(
+  call: Call,
+  http: HttpFlow,
+  verdict: Allowed,
+  trace: Trace,
+): Promise<Download | null> {
+  const { cache } = http.flow.door.parts;
+  const { body, websocket } = call.read;
+  if (!cache || body.kind !== 'none' || websocket) return null;
+  const headers = call.read.head.headers.filter(([name]) => !verdict.stripHeaders.includes(name));
+  const download = cache.consider({
+    protocol: http.protocol,
+    target: http.flow.target,
+    grant: verdict,
+    head: { ...call.read.head, headers },
+  });
+  if (!download) return null;
+  // A placeholder where it does not belong is told as ever.
+  const prepared = await prepare(call, http, verdict, trace);
+  return 'refused' in prepared || trace.secrets.length > 0 ? null : download;
 }
 
 async function conclude(
   call: Call,
   { ruleId }: Allowed,
-  sent: Sent,
+  sent: Pick<Sent, 'abort'>,
   outcome: Outcome,
   trace: Trace,
 ): Promise<Refusal | null> {
@@ -204,5 +239,6 @@ export function eventOf(
     bytesDown: trace.down,
     durationMs: Math.round(performance.now() - trace.startedMs),
     secrets: trace.secrets,
+    ...(trace.cached && { cached: true }),
   };
 }

@@ -21,7 +21,7 @@ export function passBody(
 /** Resolves once everything has been passed on; false when the answer cannot be told to the client at all. */
 export async function passResponse(
   call: Call,
-  sent: Sent,
+  sent: Pick<Sent, 'abort'>,
   outcome: Response | Switched,
   counts: { up: number; down: number },
 ): Promise<boolean> {
