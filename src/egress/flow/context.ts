@@ -12,6 +12,8 @@ export interface Door {
   limits: DoorLimits;
   /** How many requests are under way. */
   requests: number;
+  /** How many flows are open. */
+  flows: number;
 }
 
 export interface FlowContext {

@@ -40,7 +40,7 @@ const RESETS = { streamResetBurst: 4_000, streamResetRate: 400 };
 
 export function serveEgress(stream: Duplex, parts: DoorParts): ServedEgress {
   const limits = { ...DOOR_LIMITS, ...parts.limits };
-  const door: Door = { parts, limits, requests: 0 };
+  const door: Door = { parts, limits, requests: 0, flows: 0 };
   const front = new FrontHttp1(limits);
   const rate = new Rate(limits.opensPerSecond, limits.opensBurst);
   const running = new Set<Promise<void>>();
@@ -51,7 +51,6 @@ export function serveEgress(stream: Duplex, parts: DoorParts): ServedEgress {
   };
   let nr = 0;
   const nextFlow = parts.nextFlow ?? (() => ++nr);
-  let flows = 0;
   let lastUsedMs = performance.now();
   const closed = Promise.withResolvers<void>();
 
@@ -102,7 +101,7 @@ export function serveEgress(stream: Duplex, parts: DoorParts): ServedEgress {
         `more than ${limits.opensPerSecond} connections a second are opened`,
       );
     if (isDns) return track(answerDns(flow, door).finally(() => finish(flow)));
-    if (flows >= limits.flows)
+    if (door.flows >= limits.flows)
       return refuse(flow, 503, 'too-many', `more than ${limits.flows} connections are open`);
     const target = targetOf(headers[':authority'], parts.names);
     if ('refused' in target) {
@@ -113,7 +112,7 @@ export function serveEgress(stream: Duplex, parts: DoorParts): ServedEgress {
         ),
       );
     }
-    flows += 1;
+    door.flows += 1;
     flow.respond({ ':status': 200 });
     const context = {
       door,
@@ -130,17 +129,17 @@ export function serveEgress(stream: Duplex, parts: DoorParts): ServedEgress {
     };
     track(
       runFlow(flow, context, { front, upstreamTls }).finally(() => {
-        flows -= 1;
+        door.flows -= 1;
       }),
     );
   });
 
   return {
     get flows() {
-      return flows;
+      return door.flows;
     },
     get lastUsedMs() {
-      return flows > 0 ? performance.now() : lastUsedMs;
+      return door.flows > 0 ? performance.now() : lastUsedMs;
     },
     closed: closed.promise,
     async close() {

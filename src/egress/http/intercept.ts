@@ -5,6 +5,7 @@ import type { ServerHttp2Session } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { FlowContext } from '../flow/context.ts';
+import { bufferBytes } from '../flow/share.ts';
 import type { HttpFlow } from './exchange.ts';
 import type { FrontHttp1 } from './front-http1.ts';
 import { serveHttp2 } from './front-http2.ts';
@@ -17,11 +18,9 @@ export async function intercept(socket: Duplex, http: HttpFlow, front: FrontHttp
   const { door, target }: FlowContext = http.flow;
   const secureContext = await door.parts.authority.contextFor(target.host);
   if (socket.destroyed) return null;
-  const tls = new TLSSocket(socket as never, {
-    isServer: true,
-    secureContext,
-    ALPNProtocols,
-  });
+  // `highWaterMark` is missing in the types.
+  const options = { isServer: true, highWaterMark: bufferBytes(door.flows), secureContext, ALPNProtocols };
+  const tls = new TLSSocket(socket as never, options);
   const { promise, resolve } = Promise.withResolvers<string | null>();
   let shaken = false;
   const timer = setTimeout(() => tls.destroy(new Error('too slow')), door.limits.handshakeMs);

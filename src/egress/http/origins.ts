@@ -4,6 +4,7 @@
 import type { SecureContext } from 'node:tls';
 import type { FlowContext } from '../flow/context.ts';
 import { dial, type Grant, grantKey } from '../flow/dial.ts';
+import { bufferBytes, idleOriginMs } from '../flow/share.ts';
 import { secure } from '../tls/upstream.ts';
 import type { Outgoing, Sent } from './call.ts';
 import { Http1Origin } from './send-http1.ts';
@@ -80,7 +81,14 @@ export class Origins {
     let speaksHttp2 = false;
     if (this.#tls) {
       const alpn = http2 ? ['h2', 'http/1.1'] : ['http/1.1'];
-      const secured = await secure(socket, target.host, alpn, this.#tls(), door.limits.handshakeMs);
+      const secured = await secure(
+        socket,
+        target.host,
+        alpn,
+        this.#tls(),
+        door.limits.handshakeMs,
+        bufferBytes(door.flows),
+      );
       if ('failed' in secured) return secured;
       socket = secured.socket;
       speaksHttp2 = secured.socket.alpnProtocol === 'h2';
@@ -89,7 +97,11 @@ export class Origins {
       socket.destroy();
       return { failed: 'the client has gone' };
     }
-    const kept = this.#kept.get(key) ?? { address: dialed.address, http1: new Http1Origin(), http2: null };
+    const kept = this.#kept.get(key) ?? {
+      address: dialed.address,
+      http1: new Http1Origin(() => idleOriginMs(door.flows)),
+      http2: null,
+    };
     kept.address = dialed.address;
     this.#kept.set(key, kept);
     this.#flow.upstream = dialed.address;

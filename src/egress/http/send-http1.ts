@@ -16,8 +16,9 @@ const WITHOUT_LENGTH = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS']);
 export class Http1Origin {
   readonly #agent: HandedAgent;
 
-  constructor() {
-    this.#agent = new HandedAgent();
+  /** `idleMs`: how long a connection that is not used is kept. */
+  constructor(idleMs: () => number) {
+    this.#agent = new HandedAgent(idleMs);
   }
 
   /** Whether a request could be sent now. */
@@ -81,12 +82,25 @@ const ORIGIN = 'origin';
 class HandedAgent extends Agent {
   readonly #fresh: Socket[] = [];
 
-  constructor() {
+  readonly #idleMs: () => number;
+
+  constructor(idleMs: () => number) {
     super({ keepAlive: true, maxFreeSockets: MAX_KEPT, scheduling: 'lifo' });
+    this.#idleMs = idleMs;
+    this.on('free', (socket: Socket) => {
+      if (!socket.destroyed) socket.setTimeout(Math.min(socket.timeout || Infinity, this.#idleMs()));
+    });
   }
 
   add(socket: Socket): void {
     this.#fresh.push(socket);
+    socket.on('timeout', () => {
+      if (this.#isFree(socket)) socket.destroy();
+    });
+  }
+
+  #isFree(socket: Socket): boolean {
+    return Object.values(this.freeSockets).some((sockets) => sockets?.includes(socket as never));
   }
 
   hasFresh(): boolean {

@@ -29,16 +29,19 @@ export async function secure(
   alpn: readonly string[],
   context: SecureContext,
   timeoutMs: number,
+  bufferBytes: number,
 ): Promise<Secured> {
   const named: ConnectionOptions =
     host.kind === 'name' ? { servername: host.name } : { host: host.address, servername: '' };
-  const tls = connect({
+  const options: ConnectionOptions & { highWaterMark: number } = {
     ...named,
     socket,
     secureContext: context,
     ALPNProtocols: [...alpn],
     rejectUnauthorized: true,
-  });
+    highWaterMark: bufferBytes,
+  };
+  const tls = connect(options);
   const { promise, resolve } = Promise.withResolvers<string | null>();
   const timer = setTimeout(() => resolve('no answer in time'), timeoutMs);
   tls.once('secureConnect', () => resolve(tls.authorized ? null : 'its certificate could not be verified'));

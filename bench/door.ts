@@ -1,0 +1,197 @@
+// What the door costs, on the host alone: guest, door and origin are three processes on loopback. Figures of one run
+// compare with each other. `npm run bench -- door 5` repeats each five times; `--profile` writes the door's CPU profile.
+
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { DOOR_NODE_FLAGS } from '../src/egress/door/node-flags.ts';
+import { Authority, createAuthority } from '../src/egress/tls/authority.ts';
+import { processUse } from '../src/host/processes.ts';
+import type { Latency, Load, OriginPorts } from './door/words.ts';
+
+const REPEATS = Number(process.argv[2]) || 5;
+const PROFILE = process.argv.includes('--profile');
+const MIB = 1_024 ** 2;
+const BULK_BYTES = 256 * MIB;
+const MOST_FLOWS = 512;
+const folder = mkdtempSync(join(tmpdir(), 'warren-bench-'));
+const children: ChildProcess[] = [];
+let folders = 0;
+const rows: Record<string, { median: number; unit: string; goal?: string; samples: number[] }> = {};
+
+try {
+  await bundle();
+  await measure();
+  print();
+} finally {
+  for (const child of children) child.kill();
+  rmSync(folder, { recursive: true, force: true });
+}
+
+async function measure(): Promise<void> {
+  const guestAuthority = await createAuthority('Warren bench guest');
+  const originAuthority = await createAuthority('Warren bench origin');
+  const caPem = (await Authority.open(guestAuthority)).certificatePem;
+  const originCertificatePem = (await Authority.open(originAuthority)).certificatePem;
+
+  const origin = await start<OriginPorts>('origin', { authority: originAuthority });
+  const config = { folder, guestAuthority, originCertificatePem, origin: origin.told };
+  const door = await start<{ socket: string }>(
+    'serve',
+    config,
+    PROFILE ? ['--cpu-prof', `--cpu-prof-dir=${process.cwd()}`] : [],
+  );
+  const idle = [door, ...(await more(REPEATS - 1, config))];
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  row(
+    'a door process at rest',
+    'MiB',
+    idle.map(({ child }) => rssMib(child)),
+  );
+  for (const { child } of idle.slice(1)) child.kill();
+
+  const guestFor = async (socket: string) => {
+    const { child } = await start('guest', { socket, caPem, originCertificatePem, origin: origin.told });
+    return async <T>(what: Load): Promise<T> => {
+      child.send(what);
+      const [{ answer }] = await once(child, 'message');
+      return answer as T;
+    };
+  };
+  const load = await guestFor(door.told.socket);
+  const repeat = async <T>(work: () => Promise<T>): Promise<T[]> => {
+    await work();
+    const samples: T[] = [];
+    for (let nr = 0; nr < REPEATS; nr++) samples.push(await work());
+    return samples;
+  };
+  const cpu = () => processUse(door.child.pid!)!.cpuSeconds;
+
+  const perRequest: number[] = [];
+  const rates = await repeat(async () => {
+    const before = cpu();
+    const rate = await load<number>({ type: 'requests', connections: 32, seconds: 4 });
+    perRequest.push(((cpu() - before) * 1_000) / (rate * 4));
+    return rate;
+  });
+  row('small HTTPS requests, 32 connections', '/s', rates, '≥ 1000');
+  row('the door’s CPU for one of them', 'ms', perRequest.slice(1));
+  latency(
+    'small HTTPS request',
+    await repeat(() => load<Latency>({ type: 'latency', requests: 300 })),
+    '≤ 5',
+  );
+  latency(
+    'new HTTPS connection and request',
+    await repeat(() => load<Latency>({ type: 'connect', connections: 30 })),
+  );
+
+  const bulk = (over: 'tcp' | 'https', around: boolean) =>
+    repeat(() => load<number>({ type: 'bulk', bytes: BULK_BYTES, over, around }));
+  const tcp = row('bulk TCP', 'Mbit/s', await bulk('tcp', false));
+  const https = row('bulk HTTPS, intercepted', 'Mbit/s', await bulk('https', false));
+  row('bulk TCP without a door', 'Mbit/s', await bulk('tcp', true));
+  row('bulk HTTPS without a door', 'Mbit/s', await bulk('https', true));
+  row('intercepted : TCP', '%', [(100 * https) / tcp], '≥ 60');
+
+  for (const stalled of [false, true]) {
+    const samples: number[] = [];
+    // A door of its own for each: nothing that was done before is in its memory.
+    for (const { child, told } of await more(REPEATS, config)) {
+      const loadHere = await guestFor(told.socket);
+      await loadHere({ type: 'hold', flows: MOST_FLOWS, stalled });
+      await new Promise((resolve) => setTimeout(resolve, 4_000));
+      samples.push(rssMib(child));
+      await loadHere({ type: 'release' });
+      child.kill();
+    }
+    const what = stalled ? 'whose downloads nobody reads' : 'after a request';
+    row(`${MOST_FLOWS} intercepted flows ${what}`, 'MiB', samples, '≤ 150');
+  }
+}
+
+async function more(count: number, config: { folder: string }) {
+  const started = [];
+  for (let nr = 0; nr < count; nr++) {
+    const own = join(folder, `own-${++folders}`);
+    mkdirSync(own);
+    started.push(await start<{ socket: string }>('serve', { ...config, folder: own }));
+  }
+  return started;
+}
+
+async function start<T>(program: string, config: object, execArgv: string[] = []) {
+  const flags = program === 'serve' ? [...DOOR_NODE_FLAGS, ...execArgv] : [];
+  const child = fork(join(folder, `${program}.mjs`), { execArgv: flags });
+  children.push(child);
+  child.send(config);
+  const [told] = await once(child, 'message');
+  return { child, told: told as T };
+}
+
+/** As what is installed: one file each. */
+async function bundle(): Promise<void> {
+  await build({
+    entryPoints: ['origin', 'serve', 'guest'].map((name) => `bench/door/${name}.ts`),
+    outdir: folder,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    mainFields: ['module', 'main'],
+    logLevel: 'warning',
+    banner: {
+      js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);",
+    },
+  });
+}
+
+function latency(name: string, samples: Latency[], goal?: string): void {
+  row(
+    `${name}, through the door`,
+    'ms',
+    samples.map(({ throughMs }) => throughMs),
+  );
+  row(
+    `${name}, without it`,
+    'ms',
+    samples.map(({ aroundMs }) => aroundMs),
+  );
+  row(
+    `${name}, added`,
+    'ms',
+    samples.map(({ throughMs, aroundMs }) => throughMs - aroundMs),
+    goal,
+  );
+}
+
+function rssMib({ pid }: ChildProcess): number {
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1_024;
+}
+
+function row(name: string, unit: string, samples: number[], goal?: string): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  const median = sorted[Math.floor(sorted.length / 2)]!;
+  rows[name] = { median, unit, ...(goal && { goal }), samples };
+  console.error(`${name}: ${format(median)} ${unit}${goal ? ` (goal ${goal})` : ''}`);
+  return median;
+}
+
+function format(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 2);
+}
+
+function print(): void {
+  console.log('| what | median | unit | goal |\n|---|---:|---|---|');
+  for (const [name, { median, unit, goal }] of Object.entries(rows))
+    console.log(`| ${name} | ${format(median)} | ${unit} | ${goal ?? ''} |`);
+  mkdirSync('bench/results', { recursive: true });
+  writeFileSync(
+    join('bench/results', 'door.json'),
+    `${JSON.stringify({ repeats: REPEATS, rows }, null, 2)}\n`,
+  );
+}
