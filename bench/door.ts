@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { DOOR_NODE_FLAGS } from '../src/egress/door/node-flags.ts';
+import { DOOR_ENVIRONMENT, DOOR_NODE_FLAGS } from '../src/egress/door/node-flags.ts';
 import { Authority, createAuthority } from '../src/egress/tls/authority.ts';
 import { processUse } from '../src/host/processes.ts';
 import type { Latency, Load, OriginPorts } from './door/words.ts';
@@ -125,7 +125,10 @@ async function more(count: number, config: { folder: string }) {
 
 async function start<T>(program: string, config: object, execArgv: string[] = []) {
   const flags = program === 'serve' ? [...DOOR_NODE_FLAGS, ...execArgv] : [];
-  const child = fork(join(folder, `${program}.mjs`), { execArgv: flags });
+  const child = fork(join(folder, `${program}.mjs`), {
+    execArgv: flags,
+    env: { ...process.env, ...(program === 'serve' && DOOR_ENVIRONMENT) },
+  });
   children.push(child);
   child.send(config);
   const [told] = await once(child, 'message');

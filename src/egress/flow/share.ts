@@ -1,8 +1,8 @@
 // What one flow may hold in memory and for how long, by how many there are: a few may be fast, many must fit into the
 // door's 150 MiB together. Pure.
 
-const FEW = 16;
-const MANY = 64;
+const FEW = 8;
+const MANY = 32;
 
 /** Of what waits in one direction of one connection. */
 export function bufferBytes(flows: number): number {
