@@ -89,13 +89,32 @@ async function measure(): Promise<void> {
     await repeat(() => load<Latency>({ type: 'connect', connections: 30 })),
   );
 
-  const bulk = (over: 'tcp' | 'https', around: boolean) =>
-    repeat(() => load<number>({ type: 'bulk', bytes: BULK_BYTES, over, around }));
-  const tcp = row('bulk TCP', 'Mbit/s', await bulk('tcp', false));
-  const https = row('bulk HTTPS, intercepted', 'Mbit/s', await bulk('https', false));
-  row('bulk TCP without a door', 'Mbit/s', await bulk('tcp', true));
-  row('bulk HTTPS without a door', 'Mbit/s', await bulk('https', true));
-  row('intercepted : TCP', '%', [(100 * https) / tcp], '≥ 60');
+  // By turns, so that what else this computer does falls on both.
+  const bulk = await repeat(async () => {
+    const [tcp, https, tcpAround, httpsAround] = [
+      await load<number>({ type: 'bulk', bytes: BULK_BYTES, over: 'tcp', around: false }),
+      await load<number>({ type: 'bulk', bytes: BULK_BYTES, over: 'https', around: false }),
+      await load<number>({ type: 'bulk', bytes: BULK_BYTES, over: 'tcp', around: true }),
+      await load<number>({ type: 'bulk', bytes: BULK_BYTES, over: 'https', around: true }),
+    ];
+    return { tcp, https, tcpAround, httpsAround };
+  });
+  const rate = (name: string, key: keyof (typeof bulk)[number]) =>
+    row(
+      name,
+      'Mbit/s',
+      bulk.map((each) => each[key]),
+    );
+  rate('bulk TCP', 'tcp');
+  rate('bulk HTTPS, intercepted', 'https');
+  rate('bulk TCP without a door', 'tcpAround');
+  rate('bulk HTTPS without a door', 'httpsAround');
+  row(
+    'intercepted : TCP',
+    '%',
+    bulk.map(({ tcp, https }) => (100 * https) / tcp),
+    '≥ 60',
+  );
 
   for (const stalled of [false, true]) {
     const samples: number[] = [];
@@ -176,12 +195,11 @@ function rssMib({ pid }: ChildProcess): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1_024;
 }
 
-function row(name: string, unit: string, samples: number[], goal?: string): number {
+function row(name: string, unit: string, samples: number[], goal?: string): void {
   const sorted = [...samples].sort((a, b) => a - b);
   const median = sorted[Math.floor(sorted.length / 2)]!;
   rows[name] = { median, unit, ...(goal && { goal }), samples };
   console.error(`${name}: ${format(median)} ${unit}${goal ? ` (goal ${goal})` : ''}`);
-  return median;
 }
 
 function format(value: number): string {

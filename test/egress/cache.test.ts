@@ -5,7 +5,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { globSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import type { RequestListener, ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
+import { openCache } from '../../src/egress/cache/cache.ts';
 import {
   type CacheDoor,
   cacheDoor,
@@ -16,6 +18,7 @@ import {
   requestsOf,
   sri,
 } from './cache-door.ts';
+import { considered } from './cache-request.ts';
 
 const BODY = randomBytes(200_000);
 const HOST = 'https://registry.npmjs.org';
@@ -183,6 +186,19 @@ describe('what is never kept', () => {
     assert.deepEqual(kept(folder), []);
   });
 
+  it('an answer that ends early, as a reset stream of HTTP/2 does', async () => {
+    const folder = newFolder();
+    const cache = await openCache({ folder });
+    cache.consider(considered(0))!.watch({
+      kind: 'response',
+      head: { status: 200, message: '', headers: [['content-length', '100']], bodiless: false },
+      body: Readable.from([Buffer.alloc(60)]),
+      trailers: () => [],
+    });
+    await cache.settled();
+    assert.deepEqual(kept(folder), []);
+  });
+
   it('an answer to HEAD or to a query', async () => {
     const pair = await two((_, response) => whole(response, BODY));
     await get(pair.first, TARBALL, {}, 'HEAD');
@@ -340,13 +356,14 @@ describe('what is on the disk', () => {
   const damage: [string, (path: string) => void][] = [
     ['a byte is another', (path) => change(path, 50_000)],
     ['a byte of the record is another', (path) => change(path, 30)],
+    ['a header is another', (path) => change(path, readFileSync(path).indexOf('text/plain'))],
     ['it is shorter', (path) => truncateSync(path, 100_000)],
     ['it is longer', (path) => writeFileSync(path, 'x', { flag: 'a' })],
     ['it is empty', (path) => truncateSync(path, 0)],
   ];
   for (const [what, hurt] of damage)
     it(`is fetched anew when ${what}`, async () => {
-      const pair = await two((_, response) => whole(response, BODY));
+      const pair = await two((_, response) => whole(response, BODY, { 'content-type': 'text/plain' }));
       await get(pair.first, TARBALL);
       hurt(kept(pair.folder)[0]!);
       assert.deepEqual((await get(pair.second, TARBALL)).body, BODY);
