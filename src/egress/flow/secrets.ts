@@ -1,7 +1,10 @@
 // What the door asks of secrets: put them into a request that was allowed, on its way to an upstream whose
-// certificate was verified. Filled by whoever keeps them; without one, nothing is put in.
+// certificate was verified. Filled by `secret/substitute.ts`; without one, nothing is put in.
 
+import type { Transform } from 'node:stream';
 import type { Protocol, RequestHead, Target } from '../policy/verdict.ts';
+
+type HttpProtocol = Extract<Protocol, 'http' | 'https'>;
 
 export type Substitution =
   | {
@@ -13,7 +16,32 @@ export type Substitution =
       used: readonly string[];
     }
   /** A placeholder where it does not belong: the request is denied. One line, safe to print, without the value. */
-  | { misuse: string };
+  | { misuse: string }
+  /** A secret that has no value now: the request is denied. Likewise. */
+  | { missing: string };
+
+/** Of one body on its way. A misuse or a missing value destroys it with a `BodyDenied`. */
+export interface BodySecrets {
+  stream: Transform;
+  /** Names of the secrets that were put in so far. */
+  used: readonly string[];
+}
+
+export class BodyDenied extends Error {
+  readonly isMisuse: boolean;
+
+  /** `reason`: one line, safe to print, without the value. */
+  constructor(reason: string, isMisuse: boolean) {
+    super(reason);
+    this.isMisuse = isMisuse;
+  }
+}
+
+/** Takes what was put in out of an answer again, should the origin repeat it. */
+export interface Scrub {
+  text(text: string): string;
+  body(): Transform;
+}
 
 export interface Secrets {
   /**
@@ -23,7 +51,18 @@ export interface Secrets {
   substitute(
     head: RequestHead,
     target: Target,
-    protocol: Extract<Protocol, 'http' | 'https'>,
+    protocol: HttpProtocol,
     allowed: readonly string[] | null,
   ): Substitution | Promise<Substitution>;
+  /** Null, the usual case: the body passes as it is. */
+  body?(
+    head: RequestHead,
+    target: Target,
+    protocol: HttpProtocol,
+    allowed: readonly string[] | null,
+  ): BodySecrets | null;
+  /** Null: no secret was put into a request to there. */
+  scrub?(target: Target): Scrub | null;
+  /** The origin answered 401: their values may be old. */
+  rejected?(names: readonly string[]): void;
 }

@@ -5,13 +5,15 @@ import type { RequestEvent } from '../audit/event.ts';
 import { type FlowContext, settle, written } from '../flow/context.ts';
 import { hostText } from '../names/canonical-host.ts';
 import { withoutQuery } from '../policy/path.ts';
-import type { Allowed, RequestHead } from '../policy/verdict.ts';
-import type { Call, Outcome, Outgoing, Sent } from './call.ts';
+import type { Allowed } from '../policy/verdict.ts';
+import type { Call, Outcome, Sent } from './call.ts';
 import { type Download, withHeaders } from './downloads.ts';
 import { holdPush } from './git-push.ts';
 import type { Origins } from './origins.ts';
 import { passBody, passResponse } from './pass.ts';
+import { prepare, refusalOf, type SecretRefusal, shapeBody, tellMisuse } from './prepare.ts';
 import { denial, failure, type Refusal } from './refusal.ts';
+import { scrubbed } from './scrub.ts';
 
 export interface HttpFlow {
   flow: FlowContext;
@@ -108,7 +110,7 @@ async function send(
   trace: Trace,
 ): Promise<Refusal | null> {
   const { flow, origins } = http;
-  const download = await downloadOf(call, http, verdict, trace);
+  const download = await downloadOf(call, http, verdict);
   const kept = await download?.find();
   if (kept) {
     trace.cached = true;
@@ -116,45 +118,53 @@ async function send(
     call.onGone(abort);
     return conclude(call, verdict, { abort }, { kind: 'response', ...kept, trailers: () => [] }, trace);
   }
+  const refuse = async (why: SecretRefusal) => {
+    await tellMisuse(flow, verdict, why);
+    return denial({ ruleId: verdict.ruleId, reason: why.refused }, []);
+  };
+  const shaped = await shapeBody(call, http, verdict);
+  if (call.gone) return null;
+  if (shaped && 'refused' in shaped) return await refuse(shaped);
   for (let tries = 1; ; tries++) {
     const ready = await origins.ready(verdict, call.version === 2);
     if ('denied' in ready)
       return denial({ ruleId: ready.ruleId ?? verdict.ruleId, reason: ready.denied }, []);
     if ('failed' in ready) return failure(502, ready.failed, verdict.ruleId);
-    const outgoing = await prepare(call, http, verdict, trace);
-    if ('refused' in outgoing) {
-      await written(flow.door, {
-        kind: 'notice',
-        code: 'secret-misuse',
-        flow: flow.nr,
-        host: hostText(flow.target.host),
-        port: flow.target.port,
-        decision: 'deny',
-        ruleId: verdict.ruleId,
-        reason: outgoing.refused,
-      });
-      return denial({ ruleId: verdict.ruleId, reason: outgoing.refused }, []);
-    }
+    const prepared = await prepare(call, http, verdict);
+    if ('refused' in prepared) return await refuse(prepared);
     if (call.gone) return null;
+    const { used } = prepared;
+    trace.secrets = used;
+    const outgoing = { ...prepared.outgoing, ...(shaped && { body: shaped.outgoing }) };
     const sent = ready.send(withHeaders(outgoing, download));
     call.onGone(sent.abort);
     const bodySent = sent.sink !== null;
-    if (sent.sink) passBody(call, sent, prefix, (bytes) => (trace.up += bytes));
+    let broken: SecretRefusal | null = null;
+    shaped?.secrets.stream.once('error', (error) => {
+      broken = refusalOf(error);
+    });
+    if (sent.sink)
+      passBody(call, sent, { prefix: shaped?.whole ?? prefix, stream: shaped?.secrets.stream }, (bytes) => {
+        trace.up += bytes;
+      });
     const outcome = await sent.outcome;
+    trace.secrets = [...new Set([...used, ...(shaped?.secrets.used ?? [])])];
+    if (broken) return await refuse(broken);
     if (call.gone) return null;
     if (outcome.kind === 'failed' && outcome.stale && tries < MAX_TRIES && !bodySent) continue;
     if (outcome.kind === 'response') download?.watch(outcome);
-    return conclude(call, verdict, sent, outcome, trace);
+    const { secrets } = flow.door.parts;
+    if (outcome.kind === 'response' && outcome.head.status === 401) secrets?.rejected?.(trace.secrets);
+    const passed =
+      outcome.kind === 'failed' ? outcome : scrubbed(outcome, secrets?.scrub?.(flow.target) ?? null);
+    const refusal = await conclude(call, verdict, sent, passed, trace);
+    if (broken) await tellMisuse(flow, verdict, broken);
+    return refusal;
   }
 }
 
 /** Null for all but a request without a body and without secrets, for something that may be kept. */
-async function downloadOf(
-  call: Call,
-  http: HttpFlow,
-  verdict: Allowed,
-  trace: Trace,
-): Promise<Download | null> {
+async function downloadOf(call: Call, http: HttpFlow, verdict: Allowed): Promise<Download | null> {
   const { cache } = http.flow.door.parts;
   const { body, websocket } = call.read;
   if (!cache || body.kind !== 'none' || websocket) return null;
@@ -167,8 +177,8 @@ async function downloadOf(
   });
   if (!download) return null;
   // A placeholder where it does not belong is told as ever.
-  const prepared = await prepare(call, http, verdict, trace);
-  return 'refused' in prepared || trace.secrets.length > 0 ? null : download;
+  const prepared = await prepare(call, http, verdict);
+  return 'refused' in prepared || prepared.used.length > 0 ? null : download;
 }
 
 async function conclude(
@@ -182,39 +192,6 @@ async function conclude(
   trace.status = outcome.kind === 'response' ? outcome.head.status : 101;
   const answered = await passResponse(call, sent, outcome, trace);
   return answered ? null : failure(502, 'the origin’s answer is broken', ruleId);
-}
-
-/** The request as it goes upstream. */
-async function prepare(
-  call: Call,
-  { flow, protocol }: HttpFlow,
-  verdict: Allowed,
-  trace: Trace,
-): Promise<Outgoing | { refused: string }> {
-  const { head, body, websocket, wantsTrailers } = call.read;
-  const headers = head.headers.filter(([name]) => !verdict.stripHeaders.includes(name));
-  const stripped: RequestHead = { ...head, headers };
-  const { host, port } = flow.target;
-  const authority = port === (protocol === 'https' ? 443 : 80) ? hostText(host) : `${hostText(host)}:${port}`;
-  const plain = { method: head.method, path: head.path, headers };
-  const rest = {
-    authority,
-    scheme: protocol,
-    body,
-    websocket,
-    wantsTrailers,
-    spelling: call.spelling,
-  };
-  const { secrets } = flow.door.parts;
-  if (!secrets) return { ...plain, ...rest };
-  try {
-    const put = await secrets.substitute(stripped, flow.target, protocol, verdict.secrets ?? null);
-    if ('misuse' in put) return { refused: put.misuse };
-    trace.secrets = put.used;
-    return { ...plain, ...rest, headers: put.headers, path: put.path ?? head.path };
-  } catch {
-    return { refused: 'a secret could not be read' };
-  }
 }
 
 export function eventOf(

@@ -1,13 +1,15 @@
 // Passes bodies, answers and WebSockets between the guest's side and the origin's. Opaque from here on, and counted.
 
+import type { Transform } from 'node:stream';
 import { relay } from '../flow/relay.ts';
 import type { Call, Response, Sent, Switched } from './call.ts';
-import { pump } from './pump.ts';
+import { pump, through } from './pump.ts';
 
+/** `prefix`: what was read of it already. `stream`: what the rest passes through, unless that is all. */
 export function passBody(
   call: Call,
   sent: Sent,
-  prefix: Buffer | null,
+  { prefix, stream }: { prefix: Buffer | null; stream?: Transform | undefined },
   count: (bytes: number) => void,
 ): void {
   const sink = sent.sink!;
@@ -15,7 +17,8 @@ export function passBody(
     count(prefix.length);
     sink.stream.write(prefix);
   }
-  pump(call.body, sink, { count, trailers: () => call.trailers(), broke: sent.abort });
+  const rest = stream && !stream.readableEnded ? through(call.body, stream) : call.body;
+  pump(rest, sink, { count, trailers: () => call.trailers(), broke: sent.abort });
 }
 
 /** Resolves once everything has been passed on; false when the answer cannot be told to the client at all. */

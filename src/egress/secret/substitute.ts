@@ -1,0 +1,161 @@
+// Puts secrets in where they belong, and nowhere else. Everything of a request is a guest's (hostile); a value is put in
+// as it is, and never looked into for other placeholders. Limit: 8 places a head and 8 a body.
+
+import { BodyDenied, type Scrub, type Secrets, type Substitution } from '../flow/secrets.ts';
+import { hostText } from '../names/canonical-host.ts';
+import { objection, type SecretBinding, valueObjection } from './binding.ts';
+import { bodyForm } from './body-form.ts';
+import { decodeBasic, findPlaceholders, splitPath } from './find.ts';
+import { ReplacingStream } from './replace.ts';
+
+export interface SecretValues {
+  /** Rejects with an error whose message is the end of a sentence, without the value. */
+  valueOf(binding: SecretBinding): Promise<string>;
+  /** It may have changed: ask its source again. */
+  drop(name: string): void;
+}
+
+export interface DoorSecrets extends Secrets {
+  /** From now on these, and no other value is sent. */
+  use(bindings: readonly SecretBinding[]): void;
+}
+
+const MAX_PLACES = 8;
+/** Of one secret: an origin may repeat one that was rotated a moment ago. */
+const MAX_SENT_VALUES = 4;
+const SCRUBBED_BYTES = 1024 * 1024;
+
+class Missing extends Error {}
+
+export function createSecrets(initial: readonly SecretBinding[], values: SecretValues): DoorSecrets {
+  let bindings = initial;
+  /** By the host that they were sent to, what to put in their place. */
+  const sent = new Map<string, Map<string, string>>();
+
+  async function valueFor(binding: SecretBinding, host: string): Promise<string> {
+    const value = await values.valueOf(binding).catch((error: Error) => {
+      throw new Missing(`secret "${binding.name}" cannot be read: ${error.message}`);
+    });
+    const wrong = valueObjection(value);
+    if (wrong) throw new Missing(`secret "${binding.name}" cannot be used: ${wrong}`);
+    if (!bindings.includes(binding)) throw new Missing(`secret "${binding.name}" was just changed`);
+    const known = sent.get(host) ?? new Map<string, string>();
+    known.delete(value);
+    known.set(value, binding.placeholder);
+    const same = [...known].filter(([, placeholder]) => placeholder === binding.placeholder);
+    if (same.length > MAX_SENT_VALUES) known.delete(same[0]![0]);
+    sent.set(host, known);
+    return value;
+  }
+
+  return {
+    use(next) {
+      for (const { name } of bindings) values.drop(name);
+      bindings = next;
+    },
+
+    async substitute(head, target, protocol, allowed): Promise<Substitution> {
+      const found = findPlaceholders(head, bindings);
+      if (found.length === 0) return { headers: head.headers, used: [] };
+      if (found.length > MAX_PLACES)
+        return { misuse: `placeholders stand in more than ${MAX_PLACES} places` };
+      for (const { binding, spot } of found) {
+        const wrong = objection(binding, target, protocol, allowed);
+        if (wrong) return { misuse: wrong };
+        if (spot === 'query' && !binding.query)
+          return {
+            misuse: `secret "${binding.name}" was added without --query, and is not put into a query`,
+          };
+        if (spot === 'elsewhere')
+          return { misuse: `the placeholder of secret "${binding.name}" is not where a secret is put in` };
+      }
+      const used = [...new Set(found.map(({ binding }) => binding))];
+      const real = new Map<string, string>();
+      try {
+        for (const binding of used)
+          real.set(binding.placeholder, await valueFor(binding, hostText(target.host)));
+      } catch (error) {
+        if (error instanceof Missing) return { missing: error.message };
+        throw error;
+      }
+      return { ...put(head, real), used: used.map(({ name }) => name) };
+    },
+
+    body(head, target, protocol, allowed) {
+      const concerned = bindings.filter(({ body }) => body);
+      const form = concerned.length > 0 ? bodyForm(head.headers) : null;
+      if (!form) return null;
+      const used: string[] = [];
+      let places = 0;
+      const stream = new ReplacingStream(
+        concerned.map((binding) => ({
+          find: Buffer.from(binding.placeholder),
+          async put() {
+            const wrong = objection(binding, target, protocol, allowed);
+            if (wrong) throw new BodyDenied(wrong, true);
+            if (++places > MAX_PLACES)
+              throw new BodyDenied(`placeholders stand in more than ${MAX_PLACES} places of its body`, true);
+            try {
+              const value = await valueFor(binding, hostText(target.host));
+              if (!used.includes(binding.name)) used.push(binding.name);
+              return Buffer.from(form(value));
+            } catch (error) {
+              throw error instanceof Missing ? new BodyDenied(error.message, false) : error;
+            }
+          },
+        })),
+      );
+      return { stream, used };
+    },
+
+    scrub(target): Scrub | null {
+      const known = sent.get(hostText(target.host));
+      if (!known) return null;
+      // Longest first: one value may begin another.
+      const pairs = [...known].sort(([a], [b]) => b.length - a.length);
+      return {
+        text: (text) =>
+          pairs.reduce(
+            (before, [value, placeholder]) => before.replaceAll(latin1(value), () => placeholder),
+            text,
+          ),
+        body: () =>
+          new ReplacingStream(
+            pairs.map(([value, placeholder]) => ({
+              find: Buffer.from(value),
+              put: () => Buffer.from(placeholder),
+            })),
+            SCRUBBED_BYTES,
+          ),
+      };
+    },
+
+    rejected(names) {
+      for (const name of names) values.drop(name);
+    },
+  };
+}
+
+function put(
+  head: { path: string; headers: readonly (readonly [string, string])[] },
+  real: ReadonlyMap<string, string>,
+): { headers: [string, string][]; path?: string } {
+  const pattern = new RegExp([...real.keys()].join('|'), 'g');
+  const each = (text: string, form: (value: string) => string) =>
+    text.replace(pattern, (placeholder) => form(real.get(placeholder)!));
+  const headers = head.headers.map(([name, value]): [string, string] => {
+    const basic = decodeBasic(value);
+    const inside = basic && each(basic.text, latin1);
+    if (basic && inside !== basic.text)
+      return [name, basic.scheme + Buffer.from(inside!, 'latin1').toString('base64')];
+    return [name, each(value, latin1)];
+  });
+  const { path, query } = splitPath(head.path);
+  if (query === null) return { headers };
+  return { headers, path: `${path}?${each(query, encodeURIComponent)}` };
+}
+
+/** The bytes of UTF-8, one character each: how Node writes headers. */
+function latin1(value: string): string {
+  return Buffer.from(value).toString('latin1');
+}
