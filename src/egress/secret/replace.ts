@@ -39,17 +39,18 @@ export class ReplacingStream extends Transform {
   }
 
   async #pass(text: Buffer): Promise<void> {
+    const out: Buffer[] = [];
     let from = 0;
     for (;;) {
       const next = this.#first(text, from);
       if (!next) break;
-      if (next.at > from) this.push(text.subarray(from, next.at));
-      this.push(await next.replacement.put());
+      out.push(text.subarray(from, next.at), await next.replacement.put());
       from = next.at + next.replacement.find.length;
     }
     const hold = Math.max(0, ...this.#replacements.map(({ find }) => beginning(text, from, find)));
     const end = text.length - hold;
-    if (end > from) this.push(text.subarray(from, end));
+    if (end > from) out.push(text.subarray(from, end));
+    if (out.length > 0) this.push(out.length > 1 ? Buffer.concat(out) : out[0]);
     this.#held = text.subarray(end);
   }
 

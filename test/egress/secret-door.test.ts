@@ -1,0 +1,207 @@
+// Secrets through a whole door: origins verified over TLS, what they received and what the guest did (SE 50, 52, 53, 59).
+
+import assert from 'node:assert/strict';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { after, describe, it } from 'node:test';
+import type { RequestEvent } from '../../src/egress/audit/event.ts';
+import type { SecretBinding } from '../../src/egress/secret/binding.ts';
+import { makePlaceholder } from '../../src/egress/secret/placeholder.ts';
+import { secretValues } from '../../src/egress/secret/sources.ts';
+import { createSecrets } from '../../src/egress/secret/substitute.ts';
+import { openDoor, rawOrigin, say, tlsOrigin } from './fake-guest.ts';
+
+const closing: (() => unknown)[] = [];
+after(async () => {
+  for (const close of closing.reverse()) await close();
+});
+const OWN = 'own.example';
+const OTHER = 'other.example';
+const REAL = 'the-real-value';
+const PLACEHOLDER = makePlaceholder('wrn_');
+
+interface Seen {
+  url: string;
+  headers: IncomingMessage['headers'];
+  body: string;
+}
+
+async function setUp(
+  over: Partial<SecretBinding> = {},
+  answer: (seen: Seen, ...rest: Parameters<RequestListener>) => void = (_, __, response) =>
+    response.end('ok'),
+) {
+  const seen: Seen[] = [];
+  const server = createServer(async (request, response) => {
+    let body = '';
+    try {
+      for await (const chunk of request) body += chunk;
+    } catch {
+      return;
+    }
+    const one = { url: request.url!, headers: request.headers, body };
+    seen.push(one);
+    answer(one, request, response);
+  });
+  const own = await tlsOrigin((socket) => server.emit('connection', socket), ['http/1.1'], OWN);
+  const other = await tlsOrigin((socket) => server.emit('connection', socket), ['http/1.1'], OTHER);
+  const plain = await rawOrigin((_, received) => {
+    seen.push({ url: received(), headers: {}, body: '' });
+  });
+  const binding: SecretBinding = {
+    name: 'TOKEN',
+    hosts: [OWN],
+    placeholder: PLACEHOLDER,
+    source: { kind: 'value', value: REAL },
+    query: false,
+    body: false,
+    ...over,
+  };
+  const secrets = createSecrets([binding], secretValues());
+  const origins: Record<number, number> = { 443: own.port, 80: plain.port };
+  const door = await openDoor({
+    allow: [{ host: OWN, http: true }, OTHER],
+    origins,
+    secrets,
+  });
+  closing.push(own.close, other.close, plain.close, () => door.close());
+  /** The dialer knows only ports: it is told beforehand where to. */
+  const ask = async (host: string, head: string, body = '') => {
+    origins[443] = host === OWN ? own.port : other.port;
+    return await say(await door.tls(host), `${head}\r\nHost: ${host}\r\nConnection: close\r\n\r\n${body}`);
+  };
+  const notices = () => door.ended('notice').map((event) => 'code' in event && event.code);
+  return { door, seen, secrets, binding, ask, notices };
+}
+
+const post = (body: string, type = 'text/plain', more = '') =>
+  `POST /p HTTP/1.1\r\nContent-Type: ${type}\r\nContent-Length: ${Buffer.byteLength(body)}${more}`;
+
+describe('a secret through the door', () => {
+  it('reaches its own host, once (SE 50)', async () => {
+    const { seen, ask, door } = await setUp();
+    const basic = Buffer.from(`me:${PLACEHOLDER}`).toString('base64');
+    await ask(OWN, `GET / HTTP/1.1\r\nX-Key: ${PLACEHOLDER}\r\nAuthorization: Basic ${basic}`);
+    assert.equal(seen.length, 1);
+    assert.equal(seen[0]!.headers['x-key'], REAL);
+    assert.equal(Buffer.from(seen[0]!.headers.authorization!.slice(6), 'base64').toString(), `me:${REAL}`);
+    assert.deepEqual((door.ended('request')[0] as RequestEvent).secrets, ['TOKEN']);
+    assert.ok(!JSON.stringify(door.events).includes(REAL));
+  });
+
+  it('reaches no other host; what tried is told (SE 50, 52)', async () => {
+    const { seen, ask, notices } = await setUp({ query: true, body: true });
+    const basic = Buffer.from(`me:${PLACEHOLDER}`).toString('base64');
+    const sent = [
+      ask(OTHER, `GET / HTTP/1.1\r\nX-Key: ${PLACEHOLDER}`),
+      ask(OTHER, `GET / HTTP/1.1\r\nAuthorization: Basic ${basic}`),
+      ask(OTHER, `GET /?k=${PLACEHOLDER} HTTP/1.1`),
+      ask(OTHER, post(PLACEHOLDER), PLACEHOLDER),
+    ];
+    for (const answer of await Promise.all(sent)) assert.match(answer, / 403 [\s\S]*does not belong here/);
+    assert.deepEqual(seen, []);
+    assert.deepEqual(notices(), Array(4).fill('secret-misuse'));
+  });
+
+  it('does not travel over plain http (SE 53)', async () => {
+    const { seen, door, notices } = await setUp();
+    const head = `GET / HTTP/1.1\r\nHost: ${OWN}\r\nX-Key: ${PLACEHOLDER}\r\nConnection: close\r\n\r\n`;
+    assert.match(await say(await door.openName(OWN, 80), head), / 403 [\s\S]*only travel over https/);
+    assert.ok(seen.every(({ url }) => !url.includes(REAL) && !url.includes(PLACEHOLDER)));
+    assert.deepEqual(notices(), ['secret-misuse']);
+  });
+
+  it('goes into a small body, in its form and with its length', async () => {
+    const { seen, ask } = await setUp({ body: true, source: { kind: 'value', value: 'a"&=b' } });
+    const form = `k=${PLACEHOLDER}&x=1`;
+    await ask(OWN, post(form, 'application/x-www-form-urlencoded'), form);
+    const json = JSON.stringify({ k: PLACEHOLDER });
+    await ask(OWN, post(json, 'application/json'), json);
+    await ask(OWN, post('nothing'), 'nothing');
+    assert.deepEqual(
+      seen.map(({ body }) => body),
+      ['k=a%22%26%3Db&x=1', '{"k":"a\\"&=b"}', 'nothing'],
+    );
+    assert.deepEqual(
+      seen.map(({ headers, body }) => Number(headers['content-length']) === Buffer.byteLength(body)),
+      [true, true, true],
+    );
+  });
+
+  it('goes into a body that comes in chunks', async () => {
+    const { seen, ask, door } = await setUp({ body: true });
+    const text = `x${PLACEHOLDER}y`;
+    const chunks = [...text].map((letter) => `1\r\n${letter}\r\n`).join('');
+    await ask(OWN, 'POST / HTTP/1.1\r\nTransfer-Encoding: chunked', `${chunks}0\r\n\r\n`);
+    assert.equal(seen[0]!.body, `x${REAL}y`);
+    assert.deepEqual((door.ended('request')[0] as RequestEvent).secrets, ['TOKEN']);
+  });
+
+  it('breaks a long body off when it is not for that host', async () => {
+    const { seen, ask, notices } = await setUp({ body: true });
+    const chunk = `${PLACEHOLDER.length.toString(16)}\r\n${PLACEHOLDER}\r\n`;
+    const answer = await ask(OTHER, 'POST / HTTP/1.1\r\nTransfer-Encoding: chunked', `${chunk}0\r\n\r\n`);
+    assert.match(answer, / 403 /);
+    assert.deepEqual(seen, []);
+    assert.deepEqual(notices(), ['secret-misuse']);
+  });
+
+  it('does not go into a body that was not opted in, or is compressed', async () => {
+    const off = await setUp();
+    await off.ask(OWN, post(PLACEHOLDER), PLACEHOLDER);
+    assert.equal(off.seen[0]!.body, PLACEHOLDER);
+    const gzip = await setUp({ body: true });
+    await gzip.ask(OWN, post(PLACEHOLDER, 'text/plain', '\r\nContent-Encoding: gzip'), PLACEHOLDER);
+    assert.equal(gzip.seen[0]!.body, PLACEHOLDER);
+  });
+
+  it('is taken out of what an origin repeats, later too', async () => {
+    const { ask } = await setUp({}, (seen, request, response) => {
+      response.setHeader('content-type', 'application/json');
+      response.setHeader('x-echo', `was ${request.headers['x-key'] ?? REAL}`);
+      const text = JSON.stringify({ ...seen.headers, remembered: REAL });
+      response.setHeader('content-length', Buffer.byteLength(text));
+      response.write(text.slice(0, text.length - 8));
+      setImmediate(() => response.end(text.slice(text.length - 8)));
+    });
+    for (const key of [PLACEHOLDER, 'none']) {
+      const answer = await ask(OWN, `GET / HTTP/1.1\r\nX-Key: ${key}`);
+      assert.match(answer, / 200 /);
+      assert.match(answer, new RegExp(`${PLACEHOLDER}"\\}`));
+      assert.ok(!answer.includes(REAL));
+    }
+  });
+
+  it('is read again after a 401, and never sent once it is removed (SE 59)', async () => {
+    const { ask, seen, secrets, binding } = await setUp({}, (_, __, response) => {
+      response.statusCode = 401;
+      response.end();
+    });
+    const dropped: string[] = [];
+    const { rejected } = secrets;
+    secrets.rejected = (names) => {
+      dropped.push(...names);
+      rejected?.call(secrets, names);
+    };
+    await ask(OWN, `GET / HTTP/1.1\r\nX-Key: ${PLACEHOLDER}`);
+    assert.deepEqual(dropped, ['TOKEN']);
+    secrets.use([{ ...binding, source: { kind: 'value', value: 'rotated' } }]);
+    await ask(OWN, `GET / HTTP/1.1\r\nX-Key: ${PLACEHOLDER}`);
+    secrets.use([]);
+    await ask(OWN, `GET / HTTP/1.1\r\nX-Key: ${PLACEHOLDER}`);
+    assert.deepEqual(
+      seen.map(({ headers }) => headers['x-key']),
+      [REAL, 'rotated', PLACEHOLDER],
+    );
+  });
+
+  it('without a value denies readably, and is no misuse', async () => {
+    const { ask, seen, notices } = await setUp({
+      source: { kind: 'missing', why: 'the variable X was not set' },
+    });
+    assert.match(
+      await ask(OWN, `GET / HTTP/1.1\r\nX-Key: ${PLACEHOLDER}`),
+      / 403 [\s\S]*the variable X was not set/,
+    );
+    assert.deepEqual([seen, notices()], [[], []]);
+  });
+});
