@@ -26,7 +26,7 @@ export interface SecretPaths {
 }
 
 /** `root`: of the project that it concerns; null for all. */
-export type OnSecretsChanged = (root: string | null) => void;
+export type OnSecretsChanged = (root: string | null) => void | Promise<void>;
 
 const MAX_SECRETS = 256;
 /** For commands of `cmd:`, beside PATH: password managers and key rings look there. */
@@ -56,7 +56,7 @@ export class SecretKeeper {
     this.#paths = paths;
   }
 
-  /** Called after each change that running doors must be told. */
+  /** Called after each change that running doors must be told, which is not done before they are. */
   onChanged(listener: OnSecretsChanged): void {
     this.#listeners.add(listener);
   }
@@ -70,8 +70,8 @@ export class SecretKeeper {
   }
 
   /** `root`: of the repository at `request.path`. Answers whether there was one of this name. */
-  add(request: SecretAddRequest, root: string | null): Promise<{ replaced: boolean }> {
-    return this.#exclusively(async () => {
+  async add(request: SecretAddRequest, root: string | null): Promise<{ replaced: boolean }> {
+    const answer = await this.#exclusively(async () => {
       const secret = checkSecret(request, root);
       const before = await readSecrets(this.#paths.store);
       const others = before.filter((each) => keyOf(each) !== keyOf(secret));
@@ -88,14 +88,15 @@ export class SecretKeeper {
         if (secret.from === null) this.#asked.set(keyOf(secret), request.value);
         else this.#variables.set(secret.from.slice('env:'.length), request.value);
       }
-      this.#tell(root);
       return { replaced: others.length < before.length };
     });
+    await this.#tell(root);
+    return answer;
   }
 
   /** Throws `secret.not-found`. */
-  remove(name: string, root: string | null): Promise<void> {
-    return this.#exclusively(async () => {
+  async remove(name: string, root: string | null): Promise<void> {
+    await this.#exclusively(async () => {
       const before = await readSecrets(this.#paths.store);
       const rest = before.filter((each) => keyOf(each) !== keyOf({ name, root }));
       if (rest.length === before.length) {
@@ -113,8 +114,8 @@ export class SecretKeeper {
       this.#asked.delete(keyOf({ name, root }));
       for (const variable of this.#variables.keys())
         if (!rest.some(({ from }) => from === `env:${variable}`)) this.#variables.delete(variable);
-      this.#tell(root);
     });
+    await this.#tell(root);
   }
 
   /** The variables that the CLI should tell, when it has them. */
@@ -136,7 +137,7 @@ export class SecretKeeper {
       this.#variables.set(variable, value);
       changed = true;
     }
-    if (changed) this.#tell(null);
+    if (changed) await this.#tell(null);
   }
 
   /** Those of one sandbox, each with its placeholder. A project's comes before one of the same name for all. */
@@ -220,8 +221,8 @@ export class SecretKeeper {
     return value === undefined ? { kind: 'missing', why } : { kind: 'value', value };
   }
 
-  #tell(root: string | null): void {
-    for (const listener of this.#listeners) listener(root);
+  async #tell(root: string | null): Promise<void> {
+    for (const listener of this.#listeners) await listener(root);
   }
 
   async #exclusively<T>(work: () => Promise<T>): Promise<T> {
