@@ -107,7 +107,7 @@ describe('the secrets of a sandbox', () => {
     const { open } = await keeper();
     const secrets = open();
     const told: (string | null)[] = [];
-    secrets.onChanged((root) => told.push(root));
+    secrets.onChanged((root) => void told.push(root));
     assert.deepEqual(await secrets.add(request(), '/src/app'), { replaced: false });
     assert.deepEqual(await secrets.add(request(), '/src/app'), { replaced: true });
     await secrets.tellValues({ GH: CANARY });
