@@ -34,6 +34,7 @@ command('up [path]', 'start a sandbox with a copy of the repository, and open a 
   .addOption(sizeOption('--memory <mib>', 'memory in MiB'))
   .addOption(sizeOption('--disk <gib>', 'disk in GiB'))
   .option('--env <file-or-image>', 'environment (default: the built-in one)')
+  .addOption(networkOption())
   .option('-d, --detach', 'do not open a shell')
   .option('--json', 'print the sandbox as JSON; implies --detach')
   .action(
@@ -53,6 +54,7 @@ command('run', 'run one command in a fresh sandbox', [
   .addOption(sizeOption('--memory <mib>', 'memory in MiB'))
   .addOption(sizeOption('--disk <gib>', 'disk in GiB'))
   .option('--env <file-or-image>', 'environment (default: the built-in one)')
+  .addOption(networkOption())
   .option('-u, --user <user>', 'run as this user of the guest')
   .option('-e, --environment <key=value>', 'set a variable (repeatable)', collect, [])
   .action(
@@ -223,6 +225,14 @@ function under(parent: Command, usage: string, says: string, examples: string[])
     .summary(says)
     .description(says)
     .addHelpText('before', `Examples:\n${examples.map((example) => `  ${example}`).join('\n')}\n`);
+}
+
+function networkOption(): Option {
+  return new Option('--network <mode>', 'what may leave it (default: mediated, by the rules)').choices([
+    'none',
+    'mediated',
+    'open',
+  ]);
 }
 
 function sizeOption(flags: string, says: string): Option {

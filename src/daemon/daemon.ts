@@ -23,6 +23,7 @@ export interface DaemonOptions {
   layout: Layout;
   driver: Driver;
   agent: string;
+  door: string;
   version: string;
   build: string;
 }
@@ -80,6 +81,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   await asked;
   server.close();
   server.closeAllConnections();
+  await conductor.doors.closeAll();
   await Promise.all(conductor.list().map(async ({ machine }) => await machine?.leave()));
   await Promise.all([files.socket, files.info].map((file) => rm(file, { force: true })));
   alone.release();

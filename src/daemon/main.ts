@@ -1,6 +1,6 @@
 // The daemon's process. Its stdout and stderr are the log; a crash of it costs no machine.
 
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildId, version } from '../host/build.ts';
 import { layoutFrom } from '../host/layout.ts';
@@ -15,6 +15,7 @@ try {
     layout: layoutFrom(),
     driver: qemuDriver(),
     agent: agentBeside(here),
+    door: join(here, 'door-process.js'),
     version,
     build: buildId(),
   });

@@ -45,6 +45,7 @@ const upSchema = v.object({
   cpus: optionalNumber,
   memoryMib: optionalNumber,
   diskGib: optionalNumber,
+  network: v.nullable(v.picklist(['none', 'mediated', 'open'])),
   fresh: v.boolean(),
 });
 

@@ -1,6 +1,7 @@
 // Every name that Warren puts on disk, in one place; docs/DISK.md explains each. Nothing else in the
 // project joins a path of its own under these folders.
 
+import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
@@ -51,7 +52,25 @@ export const sandboxFiles = (layout: Layout, id: string) => {
     machine: machineFiles(join(folder, 'machine')),
     quarantine: join(folder, 'quarantine'),
     transfer: join(folder, 'transfer'),
+    door: doorFiles(folder),
   };
+};
+
+/** What a door keeps beside the sandbox that it serves. */
+export const doorFiles = (folder: string) => ({
+  /** Allowed and denied by a person for this sandbox alone. */
+  policy: join(folder, 'policy.json'),
+  audit: join(folder, 'audit.jsonl'),
+  names: join(folder, 'names.txt'),
+  /** Of a sandbox without a project. */
+  authority: join(folder, 'authority.json'),
+});
+
+/** What belongs to a repository of the user rather than to one sandbox, in a folder named by its path's digest. */
+export const projectFiles = (layout: Layout, root: string) => {
+  const digest = createHash('sha256').update(root).digest('hex').slice(0, 32);
+  const folder = join(layout.data, 'projects', digest);
+  return { folder, policy: join(folder, 'policy.json'), authority: join(folder, 'authority.json') };
 };
 
 /** What one machine owns on disk. The VMM sees only this folder (writable) and its template (read-only). */

@@ -3,7 +3,6 @@
 
 import { EventEmitter } from 'node:events';
 import { appendFile, stat, truncate } from 'node:fs/promises';
-import type { Duplex } from 'node:stream';
 import { isAlive, type ProcessId } from '../host/processes.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { limits } from '../protocol/limits.ts';
@@ -11,7 +10,6 @@ import { type BoxOptions, type Confinement, pathsOf } from './confine.ts';
 import type { Control, Driver, DriverFound, MachineSpec } from './driver.ts';
 import { awaken, type Identity } from './identity.ts';
 import { end, launch, vmmFailed } from './launch.ts';
-import { attach } from './link/attach.ts';
 import { Link } from './link/link.ts';
 
 /** What a later process needs to find the machine again; kept in the sandbox's record. */
@@ -37,7 +35,6 @@ export class Machine extends EventEmitter<{ gone: []; diskFull: [] }> {
   readonly record: MachineRecord;
   readonly #control: Control;
   #link: Promise<Link> | undefined;
-  #egress: Duplex | undefined;
   #gone = false;
 
   private constructor(record: MachineRecord, control: Control) {
@@ -101,18 +98,6 @@ export class Machine extends EventEmitter<{ gone: []; diskFull: [] }> {
     return opening;
   }
 
-  /** The guest's way out: hands `serve` a stream on which the guest is the HTTP/2 client, unless one has it already. */
-  async serveEgress(
-    serve: (stream: Duplex) => void,
-    timeoutMs: number = limits.channelAttachTimeoutMs,
-  ): Promise<void> {
-    if (this.#egress?.destroyed === false) return;
-    const stream = await attach(this.record.egress, { timeoutMs });
-    this.#egress = stream;
-    serve(stream);
-    if (this.#gone) stream.destroy();
-  }
-
   /** Tells a machine that worked before what time it is; it is kept whatever it answers. */
   async reawaken(identity: Identity, timeoutMs: number): Promise<void> {
     await awaken(await this.link(timeoutMs), identity, timeoutMs);
@@ -156,8 +141,6 @@ export class Machine extends EventEmitter<{ gone: []; diskFull: [] }> {
     const link = await this.#link?.catch(() => undefined);
     link?.close();
     this.#link = undefined;
-    this.#egress?.destroy();
-    this.#egress = undefined;
   }
 
   saveDevice(plan: {

@@ -34,10 +34,28 @@ export interface RepositoryView {
 /** `show`: what `ls` says, and how the machine stands now. */
 export interface SandboxDetail extends SandboxView {
   machine: MachineView | null;
+  network: NetworkView;
   folder: string;
   diskUsedMib: number;
   /** Why a sandbox is `crashed`, when that is known. */
   note: string | null;
+}
+
+export type NetworkMode = 'none' | 'mediated' | 'open';
+
+/** What may leave a sandbox, in short; see `PolicyView` for all of it. */
+export interface NetworkView {
+  mode: NetworkMode;
+  /** Names of the profiles in force. */
+  profiles: string[];
+  /** How many rules of `allow` and `deny` there are besides. */
+  rules: number;
+  /** Of the repository's own policy: `new` and `changed` ask for more than they get. */
+  trust: 'absent' | 'trusted' | 'new' | 'changed';
+  /** Why nothing is allowed although rules may say so. */
+  broken: string | null;
+  /** Of the door's process; null while nothing wants out. */
+  doorPid: number | null;
 }
 
 export interface MachineView {
@@ -59,6 +77,8 @@ export interface UpRequest {
   cpus: number | null;
   memoryMib: number | null;
   diskGib: number | null;
+  /** null: as the settings say. */
+  network: NetworkMode | null;
   /** Fail when the name is taken instead of answering with the sandbox that has it. */
   fresh: boolean;
 }
@@ -67,6 +87,7 @@ export interface UpResult {
   sandbox: SandboxView;
   created: boolean;
   withheld: Withheld | null;
+  network: NetworkView;
   /** What was found missing or weaker than it should be. */
   notices: string[];
   timings: Record<string, number>;
@@ -189,6 +210,15 @@ export interface JournalRecord {
   time: string;
   event: string;
   [key: string]: unknown;
+}
+
+/** A question of a door to a person. `host` and `reason` hold what a guest chose: sanitise before showing. */
+export interface AskView {
+  id: number;
+  host: string;
+  port: number;
+  protocol: string;
+  reason: string;
 }
 
 /** Long calls answer with NDJSON: progress, then one result or one error. */

@@ -8,6 +8,7 @@ import type { Machine } from '../machine/machine.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { appendJournal } from './journal.ts';
 import { next } from './lifecycle.ts';
+import { Doors } from './network/doors.ts';
 import { type SandboxRecord, writeRecord } from './record.ts';
 import type { Rooms } from './rooms.ts';
 import { Templates } from './templates.ts';
@@ -20,6 +21,7 @@ export interface Sandbox {
 export class Conductor {
   readonly rooms: Rooms;
   readonly templates: Templates;
+  readonly doors: Doors;
   /** Records that could not be read when the daemon started. */
   unreadable: WarrenError[] = [];
   readonly #sandboxes = new Map<string, Sandbox>();
@@ -29,6 +31,7 @@ export class Conductor {
   constructor(rooms: Rooms) {
     this.rooms = rooms;
     this.templates = new Templates(rooms);
+    this.doors = new Doors(this, rooms.door);
   }
 
   list(): Sandbox[] {

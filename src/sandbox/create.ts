@@ -5,6 +5,7 @@ import { sandboxesFolder, sandboxFiles } from '../host/layout.ts';
 import { newMachineId } from '../machine/identity.ts';
 import type { Repository } from '../repo/index.ts';
 import type { Conductor, Sandbox } from './conductor.ts';
+import { type RulesFile, writeRulesFile } from './network/rules-file.ts';
 import { type SandboxRecord, writeRecord } from './record.ts';
 
 const GUEST_FOLDER = '/workspaces';
@@ -16,6 +17,7 @@ export async function create(
     name: string;
     repository: Repository | null;
     size: { cpus: number; memoryMib: number; diskGib: number };
+    network: RulesFile;
   },
 ): Promise<Sandbox> {
   const { name, repository, size } = what;
@@ -50,6 +52,7 @@ export async function create(
   try {
     await mkdir(sandboxesFolder(conductor.rooms.layout), { recursive: true, mode: 0o700 });
     await mkdir(files.machine.folder, { recursive: true, mode: 0o700 });
+    await writeRulesFile(files.door.policy, what.network);
     await writeRecord(conductor.rooms.layout, record);
     await conductor.journal(sandbox, 'created', { name, ...size, repository: repository?.root ?? null });
     return sandbox;
@@ -63,6 +66,7 @@ export async function create(
 export async function discard(conductor: Conductor, sandbox: Sandbox): Promise<void> {
   const { machine } = sandbox;
   sandbox.machine = null;
+  await conductor.doors.close(sandbox.record.id);
   await machine?.kill();
   // The last words of a VMM may still come into its log.
   await rm(conductor.files(sandbox).folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });

@@ -1,14 +1,12 @@
 // Starts the machine of a sandbox: restored from its template's memory, or booted from its own disk.
 
 import { chmod, copyFile, mkdir, rm, truncate, writeFile } from 'node:fs/promises';
-import { refuseAll } from '../egress/refuse.ts';
 import { machineRuntimeFolder, machineSockets } from '../host/layout.ts';
 import { run } from '../host/run.ts';
 import type { Accelerator, MachineSpec } from '../machine/driver.ts';
 import { Machine } from '../machine/machine.ts';
 import type { Template } from '../machine/template.ts';
 import type { Conductor, Sandbox } from './conductor.ts';
-import type { SandboxRecord } from './record.ts';
 import type { Rooms } from './rooms.ts';
 
 const AWAKEN_TIMEOUT_MS = 120_000;
@@ -61,26 +59,17 @@ export async function startMachine(
     await conductor.update(sandbox, { machine: machine.record });
     await machine.link(AWAKEN_TIMEOUT_MS).catch(() => {});
     answeredMs = Math.round(performance.now() - startedMs);
-    await wake(machine, record);
+    await machine.awaken({ hostname: record.name, machineId: record.machineId }, AWAKEN_TIMEOUT_MS);
+    // The door is there before the first program is.
+    await conductor.doors.open(sandbox, machine);
   } catch (error) {
+    await conductor.doors.close(record.id);
     await machine.kill();
     await conductor.update(sandbox, { machine: null }).catch(() => {});
     throw error;
   }
   conductor.watch(sandbox, machine);
   return { answeredMs };
-}
-
-/** Opens the door and tells the machine who it is and what time it is; nothing can be started in it before. */
-async function wake(machine: Machine, record: SandboxRecord): Promise<void> {
-  const opening = openDoor(machine, AWAKEN_TIMEOUT_MS);
-  opening.catch(() => {});
-  await machine.awaken({ hostname: record.name, machineId: record.machineId }, AWAKEN_TIMEOUT_MS);
-  await opening;
-}
-
-export async function openDoor(machine: Machine, timeoutMs?: number): Promise<void> {
-  await machine.serveEgress(refuseAll, timeoutMs);
 }
 
 /** A VMM that needs its memory file writable gets a copy: a template's own is written by nobody. */

@@ -9,7 +9,7 @@ import { admit } from './admission.ts';
 import type { Conductor, Sandbox } from './conductor.ts';
 import { guestStatus } from './guest-git.ts';
 import { next } from './lifecycle.ts';
-import { openDoor, startMachine } from './machines.ts';
+import { startMachine } from './machines.ts';
 import type { SandboxRecord } from './record.ts';
 
 const REAWAKEN_TIMEOUT_MS = 30_000;
@@ -23,6 +23,7 @@ export async function stop(conductor: Conductor, sandbox: Sandbox): Promise<bool
     if (state === 'paused') await machine.resume();
     const left = await whatIsLeft(conductor, sandbox).catch(() => null);
     sandbox.machine = null;
+    await conductor.doors.close(sandbox.record.id);
     // An agent that does not end its machine in order is not waited for: the disk is journalled.
     const inOrder = await machine.powerOff().then(
       () => true,
@@ -83,6 +84,7 @@ export async function resume(conductor: Conductor, sandbox: Sandbox): Promise<bo
       remedy: `warren start ${sandbox.record.name}`,
     });
   await wakeAgain(sandbox.machine, sandbox.record);
+  conductor.doors.keep(sandbox, sandbox.machine);
   await conductor.update(sandbox, { state: 'running', note: null }, 'resumed');
   return true;
 }
@@ -101,7 +103,6 @@ async function wakeAgain(machine: Machine, record: SandboxRecord): Promise<void>
     await machine.resume();
     const { name: hostname, machineId } = record;
     await Promise.race([machine.reawaken({ hostname, machineId }, REAWAKEN_TIMEOUT_MS), stopped]);
-    await openDoor(machine);
   } catch (cause) {
     await machine.pause().catch(() => {});
     throw new WarrenError(

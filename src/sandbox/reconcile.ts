@@ -7,7 +7,6 @@ import { sandboxesFolder } from '../host/layout.ts';
 import { identify, isAlive, signalProcess } from '../host/processes.ts';
 import { Machine } from '../machine/machine.ts';
 import type { Conductor } from './conductor.ts';
-import { openDoor } from './machines.ts';
 import { readRecords, type SandboxRecord } from './record.ts';
 import { erase } from './remove.ts';
 
@@ -42,7 +41,7 @@ async function take(conductor: Conductor, record: SandboxRecord): Promise<void> 
   if (machine) {
     // A paused one answers when it is resumed.
     if (await machine.stoppedByFullDisk().catch(() => false)) await conductor.diskFull(sandbox);
-    else if (record.state === 'running') openDoor(machine).catch(() => {});
+    else if (record.state === 'running') conductor.doors.keep(sandbox, machine);
     return;
   }
   endStrays(record);

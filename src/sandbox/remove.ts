@@ -16,6 +16,7 @@ export async function remove(
   await conductor.update(sandbox, { state: 'removing' }, 'removing', { force: options.force });
   const { machine } = sandbox;
   sandbox.machine = null;
+  await conductor.doors.close(sandbox.record.id);
   await machine?.kill();
   await erase(conductor, sandbox);
 }

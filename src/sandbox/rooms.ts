@@ -20,12 +20,15 @@ export interface RoomsOptions {
   driver: Driver;
   /** The agent's binary, static, for the guest. */
   agent: string;
+  /** The door's program. */
+  door: string;
 }
 
 export class Rooms {
   readonly layout: Layout;
   readonly driver: Driver;
   readonly agent: string;
+  readonly door: string;
   readonly store: string;
   #found: Promise<DriverFound> | undefined;
   #confinement: Promise<Confinement> | undefined;
@@ -37,6 +40,7 @@ export class Rooms {
     this.layout = options.layout;
     this.driver = options.driver;
     this.agent = options.agent;
+    this.door = options.door;
     this.store = storeFolder(options.layout);
   }
 

@@ -5,8 +5,9 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { type ParseError, parse, printParseErrorCode } from 'jsonc-parser';
+import { parse } from 'jsonc-parser';
 import * as v from 'valibot';
+import { syntaxObjection } from '../egress/policy/syntax.ts';
 import { layoutFrom } from '../host/layout.ts';
 import type { UpRequest } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
@@ -32,6 +33,9 @@ const fileSchema = v.strictObject({
   memory: v.exactOptional(v.number()),
   disk: v.exactOptional(v.number()),
   carry: v.exactOptional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(4096))), v.maxLength(1000))),
+  /** Read by `egress/policy/parse.ts`. */
+  network: v.exactOptional(v.unknown()),
+  egress: v.exactOptional(v.unknown()),
 });
 
 type FileSettings = v.InferOutput<typeof fileSchema>;
@@ -73,7 +77,8 @@ function check(flag: string, value: number, least: number, most: number, unit: s
   });
 }
 
-async function readSettings(file: string): Promise<FileSettings> {
+/** Nothing when the file is not there. Throws `usage.settings`. */
+export async function readSettings(file: string): Promise<FileSettings> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -89,16 +94,10 @@ async function readSettings(file: string): Promise<FileSettings> {
 
 /** Throws `usage.settings`, which names the file and the line. */
 export function parseSettings(text: string, file: string): FileSettings {
-  const errors: ParseError[] = [];
-  const value: unknown = parse(text, errors, { allowTrailingComma: true });
-  const [first] = errors;
-  if (first) {
-    const line = text.slice(0, first.offset).split('\n').length;
-    throw new WarrenError({
-      code: 'usage.settings',
-      message: `cannot read ${file}:${line}: ${printParseErrorCode(first.error)}`,
-    });
-  }
+  const objection = syntaxObjection(text);
+  if (objection)
+    throw new WarrenError({ code: 'usage.settings', message: `cannot read ${file}: ${objection}` });
+  const value: unknown = parse(text, [], { allowTrailingComma: true });
   const parsed = v.safeParse(fileSchema, value);
   if (parsed.success) return parsed.output;
   const issue = parsed.issues[0];
@@ -116,6 +115,7 @@ export async function sizeFor(
     ...request,
     name: null,
     path: null,
+    network: null,
     fresh: false,
   });
   return { cpus, memoryMib, diskGib };

@@ -5,6 +5,7 @@ import { processUse } from '../host/processes.ts';
 import type { Confinement } from '../machine/confine.ts';
 import type { MachineView, SandboxDetail } from '../protocol/api.ts';
 import type { Conductor, Sandbox } from './conductor.ts';
+import { networkView } from './network/plan.ts';
 import { viewOf } from './record.ts';
 
 export async function show(conductor: Conductor, sandbox: Sandbox): Promise<SandboxDetail> {
@@ -13,6 +14,7 @@ export async function show(conductor: Conductor, sandbox: Sandbox): Promise<Sand
   return {
     ...viewOf(sandbox.record),
     machine: machineView(sandbox),
+    network: await networkView(conductor, sandbox),
     folder: files.folder,
     diskUsedMib: Math.round(((disk?.blocks ?? 0) * 512) / 1024 ** 2),
     note: sandbox.record.note,

@@ -10,6 +10,7 @@ import type { Conductor } from './conductor.ts';
 import { create, discard } from './create.ts';
 import { startMachine } from './machines.ts';
 import { findExisting, freeName } from './naming.ts';
+import { networkView, planNetwork } from './network/plan.ts';
 import { viewOf } from './record.ts';
 import type { OnProgress } from './rooms.ts';
 import { settingsFor } from './settings.ts';
@@ -38,13 +39,23 @@ async function upOnce(
   const timings: Record<string, number> = {};
   const existing = findExisting(conductor, request, repository);
   if (existing)
-    return { sandbox: viewOf(existing.record), created: false, withheld: null, notices: [], timings };
+    return {
+      sandbox: viewOf(existing.record),
+      created: false,
+      withheld: null,
+      network: await networkView(conductor, existing),
+      notices: [],
+      timings,
+    };
 
   const settings = await settingsFor(repository, request);
+  const network = await planNetwork(conductor.rooms.layout, repository, request.network);
   const size = { cpus: settings.cpus, memoryMib: settings.memoryMib, diskGib: settings.diskGib };
   admit(conductor, size);
   const name = freeName(conductor, request, repository);
-  const sandbox = await timed(timings, 'prepareMs', () => create(conductor, { name, repository, size }));
+  const sandbox = await timed(timings, 'prepareMs', () =>
+    create(conductor, { name, repository, size, network }),
+  );
   const carrying = repository
     ? prepareCarry(conductor, sandbox, repository, settings.carry, onProgress, signal)
     : null;
@@ -78,6 +89,7 @@ async function upOnce(
       sandbox: viewOf(sandbox.record),
       created: true,
       withheld: plan?.withheld ?? null,
+      network: await networkView(conductor, sandbox),
       notices: await noticesOf(conductor),
       timings,
     };

@@ -7,8 +7,6 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { refuseAll } from '../../src/egress/refuse.ts';
-import { attach } from '../../src/machine/link/attach.ts';
 import { Link } from '../../src/machine/link/link.ts';
 import { WarrenError } from '../../src/protocol/error.ts';
 
@@ -56,18 +54,6 @@ describe('the link to the agent', () => {
     await assert.rejects(link.json('/nothing'), { code: 'agent.unknown' });
     const signal = AbortSignal.abort();
     await assert.rejects(link.json('/warren/info', { signal }), WarrenError);
-    link.close();
-  });
-
-  it('what the guest asks of its egress stream is refused with words', async () => {
-    refuseAll(await attach(join(folder, 'egress')));
-    const link = await Link.open(agentSocket);
-    const answer = await link.json<{ status: number; body: string }>('/warren/egress/probe', {
-      method: 'POST',
-      body: { host: 'example.com', port: 443 },
-    });
-    assert.equal(answer.status, 403);
-    assert.equal(JSON.parse(answer.body).code, 'egress.none');
     link.close();
   });
 });

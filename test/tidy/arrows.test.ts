@@ -15,6 +15,8 @@ const ARROWS: Record<string, string[]> = {
   machine: ['host', 'protocol'],
   egress: ['host', 'protocol'],
   sandbox: ['repo', 'environment', 'image', 'machine', 'egress', 'host', 'protocol'],
+  // One process per door, a child of the daemon.
+  'door-process': ['egress', 'machine', 'host', 'protocol'],
   // The entry of the daemon chooses the driver.
   daemon: ['sandbox', 'machine', 'host', 'protocol'],
   client: ['host', 'protocol'],

@@ -6,9 +6,9 @@ import { runAttached } from '../attach-session.ts';
 import { withClient, withProgress } from '../context.ts';
 import { say } from '../terminal.ts';
 import { commandSpec } from './exec.ts';
-import { type SizeFlags, sizeRequest } from './up.ts';
+import { type NetworkFlag, type SizeFlags, sizeRequest } from './up.ts';
 
-interface RunFlags extends SizeFlags {
+interface RunFlags extends SizeFlags, NetworkFlag {
   name?: string;
   rm?: boolean;
   repo: boolean;
@@ -24,6 +24,7 @@ export async function run(words: string[], flags: RunFlags): Promise<number> {
           name: flags.name ?? null,
           path: flags.repo ? resolve('.') : null,
           fresh: true,
+          network: flags.network ?? null,
           ...sizeRequest(flags),
         },
         options,

@@ -1,7 +1,7 @@
 // `warren up`: a sandbox, and on a terminal a shell in it.
 
 import { resolve } from 'node:path';
-import type { UpResult, Withheld } from '../../protocol/api.ts';
+import type { NetworkMode, NetworkView, UpResult, Withheld } from '../../protocol/api.ts';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
 import { runAttached } from '../attach-session.ts';
 import { withClient, withProgress } from '../context.ts';
@@ -15,7 +15,11 @@ export interface SizeFlags {
   env?: string;
 }
 
-interface UpFlags extends SizeFlags {
+export interface NetworkFlag {
+  network?: NetworkMode;
+}
+
+interface UpFlags extends SizeFlags, NetworkFlag {
   name?: string;
   detach?: boolean;
   json?: boolean;
@@ -25,7 +29,13 @@ export async function up(path: string | undefined, flags: UpFlags): Promise<numb
   return await withClient(async (client) => {
     const result = await withProgress((options) =>
       client.up(
-        { name: flags.name ?? null, path: resolve(path ?? '.'), fresh: false, ...sizeRequest(flags) },
+        {
+          name: flags.name ?? null,
+          path: resolve(path ?? '.'),
+          fresh: false,
+          network: flags.network ?? null,
+          ...sizeRequest(flags),
+        },
         options,
       ),
     );
@@ -68,8 +78,22 @@ export function tell(result: UpResult): void {
       ? `sandbox "${sandbox.name}" is up: ${what} ${dim(`(${(tookMs / 1000).toFixed(2)} s)`)}`
       : `sandbox "${sandbox.name}" is already up: ${what}`,
   );
+  say(dim(`  ${describeNetwork(result.network, sandbox.name)}`));
   if (withheld) for (const line of describeWithheld(withheld)) say(dim(`  ${line}`));
   for (const notice of result.notices) say(`  notice: ${notice}`);
+}
+
+/** One line. */
+export function describeNetwork(network: NetworkView, name: string): string {
+  if (network.broken !== null)
+    return `network: none, because the policy cannot be used: ${sanitizeLine(network.broken)}`;
+  if (network.mode === 'none') return 'network: none';
+  if (network.mode === 'open') return 'network: OPEN to all public hosts (everything is in the audit)';
+  const what = [
+    ...(network.profiles.length > 0 ? [network.profiles.map((each) => sanitizeLine(each)).join(', ')] : []),
+    ...(network.rules > 0 ? [plural(network.rules, 'rule')] : []),
+  ];
+  return `network: only what is allowed: ${what.join(' and ') || 'nothing'} (warren policy show ${name})`;
 }
 
 /** What stayed at home, a line a kind. */

@@ -22,11 +22,16 @@ const egressSchema = plainObject({
 });
 const networkSchema = v.picklist(['none', 'mediated', 'open']);
 
+export interface PolicyFrom {
+  source: Source;
+  /** For errors. */
+  file: string;
+  /** What its rules are called by, by default the source. */
+  label?: string;
+}
+
 /** Takes the values of the two keys as they came out of the file. Throws `usage.policy`. */
-export function parsePolicy(
-  keys: { network?: unknown; egress?: unknown },
-  from: { source: Source; file: string },
-): Ruleset {
+export function parsePolicy(keys: { network?: unknown; egress?: unknown }, from: PolicyFrom): Ruleset {
   const network =
     keys.network === undefined ? null : shape(networkSchema, keys.network, 'network', from.file);
   if (keys.egress === undefined)
@@ -52,7 +57,7 @@ export function parsePolicy(
 }
 
 /** The text of a file that holds nothing else. Throws `usage.policy`. */
-export function parsePolicyText(text: string, from: { source: Source; file: string }): Ruleset {
+export function parsePolicyText(text: string, from: PolicyFrom): Ruleset {
   if (text.length > MAX_TEXT_CHARS)
     throw bad(from.file, 'it', `it is longer than ${MAX_TEXT_CHARS} characters`, 'shorten it');
   const objection = syntaxObjection(text);
@@ -72,7 +77,7 @@ export function parsePolicyText(text: string, from: { source: Source; file: stri
 }
 
 /** The rules of a profile, as if the file had written them. Throws `usage.policy`. */
-export function profileRules(name: string, from: { source: Source; file: string }): Rule[] {
+export function profileRules(name: string, from: PolicyFrom): Rule[] {
   const profile = Object.hasOwn(PROFILES, name) ? PROFILES[name as keyof typeof PROFILES] : undefined;
   if (!profile)
     throw bad(
@@ -112,11 +117,7 @@ function combine(
   return only;
 }
 
-function readEntries(
-  list: readonly unknown[],
-  effect: 'allow' | 'deny',
-  from: { source: Source; file: string },
-): Rule[] {
+function readEntries(list: readonly unknown[], effect: 'allow' | 'deny', from: PolicyFrom): Rule[] {
   return list.map((entry, at) => {
     const place = `egress.${effect}[${at}]`;
     const shown = sanitizeLine(
@@ -124,7 +125,8 @@ function readEntries(
       80,
     );
     const checked = shapeEntry(entry, `${place} (${shown})`, from.file);
-    return readEntry(checked, effect, `${from.source}:${effect}[${at}]`, `${place} (${shown})`, from.file);
+    const id = `${from.label ?? from.source}:${effect}[${at}]`;
+    return readEntry(checked, effect, id, `${place} (${shown})`, from.file);
   });
 }
 

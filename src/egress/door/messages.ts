@@ -1,0 +1,34 @@
+// What the daemon and a door process say to each other, over the IPC channel of the child and nowhere else: secrets
+// pass here. The door process is the child; it ends when the channel does.
+
+import type { Ruleset } from '../policy/rule.ts';
+import type { Protocol } from '../policy/verdict.ts';
+import type { AuthorityPem } from '../tls/authority.ts';
+
+/** The first message. */
+export interface DoorConfig {
+  type: 'config';
+  /** What the machine is called in words to a person: `warren policy allow NAME …`. */
+  name: string;
+  /** The unix socket of the machine's `egress` stream. */
+  socket: string;
+  /** Where its synthetic names are kept. */
+  namesFile: string;
+  auditFile: string;
+  authority: AuthorityPem;
+  rulesets: readonly Ruleset[];
+  /** PEM certificates that upstreams are verified with, besides the system's. */
+  extraCa: readonly string[];
+  /** It ends when nothing was asked of it for so long. */
+  idleMs: number;
+}
+
+export type ToDoor =
+  | DoorConfig
+  | { type: 'policy'; rulesets: readonly Ruleset[] }
+  | { type: 'answer'; id: number; yes: boolean };
+
+export type FromDoor =
+  /** Attached: what waits in the guest is served from now on. */
+  | { type: 'ready' }
+  | { type: 'ask'; id: number; host: string; port: number; protocol: Protocol; reason: string };

@@ -1,0 +1,152 @@
+// The doors of all sandboxes: opened with a machine, closed with it, told when a policy has changed.
+
+import type { AuthorityPem } from '../../egress/tls/authority.ts';
+import { doorFiles, projectFiles, sandboxFiles } from '../../host/layout.ts';
+import type { Machine } from '../../machine/machine.ts';
+import type { Conductor, Sandbox } from '../conductor.ts';
+import { ensureAuthority } from './authority.ts';
+import { DoorKeeper } from './keeper.ts';
+import { type EffectivePolicy, policyOf } from './policy.ts';
+import { Questions } from './questions.ts';
+
+const IDLE_MS = 60_000;
+const TRUST_TIMEOUT_MS = 30_000;
+
+interface Open {
+  keeper: DoorKeeper;
+  questions: Questions;
+  /** In force; kept when a later one cannot be read. */
+  policy: EffectivePolicy | undefined;
+}
+
+export class Doors {
+  readonly #conductor: Conductor;
+  readonly #program: string;
+  readonly #open = new Map<string, Open>();
+
+  /** `program`: the built `door-process.js`. */
+  constructor(conductor: Conductor, program: string) {
+    this.#conductor = conductor;
+    this.#program = program;
+  }
+
+  /** Keeps a door for this machine from now on. The guest is told whom to trust before its first program starts. */
+  async open(sandbox: Sandbox, machine: Machine): Promise<void> {
+    await this.#trust(sandbox, machine);
+    this.keep(sandbox, machine);
+  }
+
+  /** For a machine that trusts already. */
+  keep(sandbox: Sandbox, machine: Machine): void {
+    const { id } = sandbox.record;
+    if (this.#open.get(id)?.keeper.machine === machine) return;
+    void this.#open.get(id)?.keeper.close();
+    const questions = new Questions();
+    const keeper = new DoorKeeper({
+      machine,
+      program: this.#program,
+      questions,
+      config: async () => {
+        const files = doorFiles(this.#conductor.files(sandbox).folder);
+        return {
+          type: 'config',
+          name: sandbox.record.name,
+          socket: machine.record.egress,
+          namesFile: files.names,
+          auditFile: files.audit,
+          authority: await this.#authority(sandbox),
+          rulesets: this.#rulesets(id, await this.#policy(sandbox)),
+          extraCa: [],
+          idleMs: IDLE_MS,
+        };
+      },
+      onFailure: (why) => void this.#conductor.journal(sandbox, 'door-failed', { why }).catch(() => {}),
+    });
+    this.#open.set(id, { keeper, questions, policy: undefined });
+    machine.once('gone', () => void this.#closeOf(id, machine));
+  }
+
+  /** Before its machine is ended. */
+  async close(id: string): Promise<void> {
+    const open = this.#open.get(id);
+    this.#open.delete(id);
+    await open?.keeper.close();
+  }
+
+  async closeAll(): Promise<void> {
+    await Promise.all([...this.#open.keys()].map((id) => this.close(id)));
+  }
+
+  questions(id: string): Questions | undefined {
+    return this.#open.get(id)?.questions;
+  }
+
+  /** Of a door process, if one runs now. */
+  pid(id: string): number | undefined {
+    return this.#open.get(id)?.keeper.pid;
+  }
+
+  /** Tells running doors. Throws when the policy of one cannot be read; that one keeps what it had. */
+  async policyChanged(concerns: (sandbox: Sandbox) => boolean): Promise<void> {
+    const failures: unknown[] = [];
+    for (const sandbox of this.#conductor.list().filter(concerns)) {
+      const { id } = sandbox.record;
+      const open = this.#open.get(id);
+      if (!open) continue;
+      try {
+        open.policy = await policyOf(this.#conductor.rooms.layout, sandbox.record);
+        open.keeper.usePolicy(this.#rulesets(id, open.policy));
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /** Somebody who can be asked has come or gone. */
+  askingChanged(id: string): void {
+    const open = this.#open.get(id);
+    if (open?.policy) open.keeper.usePolicy(this.#rulesets(id, open.policy));
+  }
+
+  /** With somebody watching, what no rule allows is asked. */
+  #rulesets(id: string, { rulesets }: EffectivePolicy) {
+    const asks = this.questions(id)?.watched === true;
+    const isAsked = rulesets.map((ruleset) => ({ ...ruleset, ask: ruleset.ask && asks }));
+    return asks
+      ? [{ source: 'session' as const, network: null, ask: true, profiles: null, rules: [] }, ...isAsked]
+      : isAsked;
+  }
+
+  async #policy(sandbox: Sandbox): Promise<EffectivePolicy> {
+    const open = this.#open.get(sandbox.record.id);
+    try {
+      const policy = await policyOf(this.#conductor.rooms.layout, sandbox.record);
+      if (open) open.policy = policy;
+      return policy;
+    } catch (error) {
+      if (open?.policy) return open.policy;
+      throw error;
+    }
+  }
+
+  async #authority({ record }: Sandbox): Promise<AuthorityPem> {
+    const { layout } = this.#conductor.rooms;
+    return record.repository
+      ? await ensureAuthority(projectFiles(layout, record.repository.root).authority, 'Warren project')
+      : await ensureAuthority(doorFiles(sandboxFiles(layout, record.id).folder).authority, 'Warren sandbox');
+  }
+
+  async #trust(sandbox: Sandbox, machine: Machine): Promise<void> {
+    const [{ certificatePem }, link] = await Promise.all([this.#authority(sandbox), machine.link()]);
+    await link.json('/warren/trust', {
+      method: 'POST',
+      body: { pem: certificatePem },
+      timeoutMs: TRUST_TIMEOUT_MS,
+    });
+  }
+
+  async #closeOf(id: string, machine: Machine): Promise<void> {
+    if (this.#open.get(id)?.keeper.machine === machine) await this.close(id);
+  }
+}

@@ -1,0 +1,46 @@
+// The network of a new sandbox, and what it has in short.
+
+import { readdir } from 'node:fs/promises';
+import { createPolicy } from '../../egress/policy/judge.ts';
+import { profilesFor } from '../../egress/policy/profiles.ts';
+import type { Network } from '../../egress/policy/rule.ts';
+import type { Layout } from '../../host/layout.ts';
+import type { NetworkView } from '../../protocol/api.ts';
+import { WarrenError } from '../../protocol/error.ts';
+import type { Conductor, Sandbox } from '../conductor.ts';
+import { policyOf, projectPolicy } from './policy.ts';
+import type { RulesFile } from './rules-file.ts';
+
+/** Of the built-in environment, which is Debian. */
+const ENVIRONMENT_PROFILES = ['apt'];
+
+/** Throws `usage.policy` when the repository's own policy is wrong: it is better mended before there is a sandbox. */
+export async function planNetwork(
+  layout: Layout,
+  repository: { root: string } | null,
+  network: Network | null,
+): Promise<RulesFile> {
+  if (repository) await projectPolicy(layout, repository.root);
+  const files = repository ? await readdir(repository.root) : [];
+  const fitting = [...new Set([...profilesFor(files), ...ENVIRONMENT_PROFILES])];
+  return { version: 1, network, fitting, allow: [], deny: [] };
+}
+
+export async function networkView(conductor: Conductor, { record }: Sandbox): Promise<NetworkView> {
+  const doorPid = conductor.doors.pid(record.id) ?? null;
+  try {
+    const { rulesets, trust } = await policyOf(conductor.rooms.layout, record);
+    const rules = rulesets.flatMap((ruleset) => ruleset.rules);
+    return {
+      mode: createPolicy(rulesets).network,
+      profiles: [...new Set(rulesets.flatMap(({ profiles }) => profiles ?? []))],
+      rules: rules.filter(({ id }) => !id.startsWith('profile:')).length,
+      trust,
+      broken: null,
+      doorPid,
+    };
+  } catch (error) {
+    const broken = WarrenError.from(error).message;
+    return { mode: 'none', profiles: [], rules: 0, trust: 'absent', broken, doorPid };
+  }
+}

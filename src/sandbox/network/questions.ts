@@ -1,0 +1,89 @@
+// Questions of doors to a person: at most 3 wait and 10 a minute are asked per sandbox; the same question is asked
+// once. Nobody there to answer, or too many: no.
+
+import type { FromDoor } from '../../egress/door/messages.ts';
+import type { AskView } from '../../protocol/api.ts';
+
+const MAX_PENDING = 3;
+const MAX_PER_MINUTE = 10;
+
+type Asked = Omit<Extract<FromDoor, { type: 'ask' }>, 'type'>;
+
+interface Pending {
+  view: AskView;
+  answers: ((yes: boolean) => void)[];
+}
+
+export class Questions {
+  readonly #pending = new Map<string, Pending>();
+  readonly #watchers = new Set<(pending: AskView[]) => void>();
+  readonly #nowMs: () => number;
+  #askedMs: number[] = [];
+  #nr = 0;
+
+  constructor(nowMs: () => number = () => performance.now()) {
+    this.#nowMs = nowMs;
+  }
+
+  get watched(): boolean {
+    return this.#watchers.size > 0;
+  }
+
+  list(): AskView[] {
+    return [...this.#pending.values()].map(({ view }) => view);
+  }
+
+  /** Calls back with each change, until the answer is called. */
+  watch(onChange: (pending: AskView[]) => void): () => void {
+    this.#watchers.add(onChange);
+    onChange(this.list());
+    return () => {
+      this.#watchers.delete(onChange);
+      if (!this.watched) this.dropAll();
+    };
+  }
+
+  ask({ host, port, protocol, reason }: Asked, answer: (yes: boolean) => void): void {
+    const key = `${host} ${port} ${protocol}`;
+    const same = this.#pending.get(key);
+    if (same) {
+      same.answers.push(answer);
+      return;
+    }
+    const nowMs = this.#nowMs();
+    this.#askedMs = this.#askedMs.filter((ms) => nowMs - ms < 60_000);
+    if (!this.watched || this.#pending.size >= MAX_PENDING || this.#askedMs.length >= MAX_PER_MINUTE) {
+      answer(false);
+      return;
+    }
+    this.#askedMs.push(nowMs);
+    const view: AskView = { id: ++this.#nr, host, port, protocol, reason };
+    this.#pending.set(key, { view, answers: [answer] });
+    this.#tell();
+  }
+
+  find(id: number): AskView | undefined {
+    return this.list().find((view) => view.id === id);
+  }
+
+  /** Only `true` is a yes. Answers false when that question does not wait any more. */
+  answer(id: number, yes: boolean): boolean {
+    for (const [key, { view, answers }] of this.#pending) {
+      if (view.id !== id) continue;
+      this.#pending.delete(key);
+      for (const answer of answers) answer(yes === true);
+      this.#tell();
+      return true;
+    }
+    return false;
+  }
+
+  /** All of them are answered with no. */
+  dropAll(): void {
+    for (const { view } of [...this.#pending.values()]) this.answer(view.id, false);
+  }
+
+  #tell(): void {
+    for (const watcher of this.#watchers) watcher(this.list());
+  }
+}
