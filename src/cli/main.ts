@@ -183,6 +183,29 @@ command('prune', 'remove templates, images and kernels that nothing needs', [
   .option('--json', 'as JSON')
   .action(action(async (options) => (await import('./commands/template.ts')).prune(options)));
 
+const secret = program
+  .command('secret')
+  .description('what the door puts into requests, and no sandbox ever has');
+under(secret, 'add <name>', 'add or replace a secret', [
+  'warren secret add GITHUB_TOKEN --host api.github.com --from env:GITHUB_TOKEN',
+  'warren secret add API_KEY --host api.example.com        # asks for the value',
+  "warren secret add NPM_TOKEN --host registry.npmjs.org --from 'cmd:pass show npm' --global",
+])
+  .requiredOption('--host <host>', 'where it belongs: a name, *.name or name:port (repeatable)', collect, [])
+  .option('--from <source>', 'env:VARIABLE, file:PATH or cmd:COMMAND (default: asked for)')
+  .option('--like <prefix>', 'what its placeholder begins with (default: by its host)')
+  .option('--env-name <variable>', 'the variable of the guest (default: its name)')
+  .option('--query', 'also in queries of URLs')
+  .option('--body', 'also in bodies')
+  .option('--global', 'for all sandboxes (default: for those of this repository)')
+  .action(action(async (name: string, options) => (await import('./commands/secret.ts')).add(name, options)));
+under(secret, 'ls', 'list the secrets, without their values', ['warren secret ls'])
+  .option('--json', 'as JSON')
+  .action(action(async (options) => (await import('./commands/secret.ts')).ls(options)));
+under(secret, 'rm <name>', 'remove a secret', ['warren secret rm GITHUB_TOKEN'])
+  .option('--global', 'one for all sandboxes')
+  .action(action(async (name: string, options) => (await import('./commands/secret.ts')).rm(name, options)));
+
 command('doctor', 'tell what this computer offers, and what is missing', ['warren doctor'])
   .option('--json', 'as JSON')
   .action(action(async (options) => (await import('./commands/doctor.ts')).doctor(options)));

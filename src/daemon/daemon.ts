@@ -17,6 +17,7 @@ import { Conductor } from '../sandbox/conductor.ts';
 import { reconcile } from '../sandbox/reconcile.ts';
 import { Rooms } from '../sandbox/rooms.ts';
 import type { Route } from './routes.ts';
+import { secretRoutes } from './routes-secret.ts';
 import { serve } from './server.ts';
 
 export interface DaemonOptions {
@@ -57,6 +58,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     sandboxes: conductor.list().length,
   });
   const own: Route[] = [
+    ...secretRoutes(conductor.secrets),
     { method: 'GET', path: '/v1/info', handle: async () => info() },
     {
       method: 'POST',

@@ -10,6 +10,8 @@ import { hostText } from '../egress/names/canonical-host.ts';
 import { SyntheticNames } from '../egress/names/synthetic.ts';
 import { denialHint } from '../egress/policy/hint.ts';
 import { createPolicy } from '../egress/policy/judge.ts';
+import { secretValues } from '../egress/secret/sources.ts';
+import { createSecrets } from '../egress/secret/substitute.ts';
 import { Authority } from '../egress/tls/authority.ts';
 import { attach } from '../machine/link/attach.ts';
 
@@ -27,6 +29,7 @@ export async function openDoor(config: DoorConfig, send: (message: FromDoor) => 
   const authority = await Authority.open(config.authority);
   const names = new SyntheticNames({ path: config.namesFile, isDenied: (name) => policy.deniesName(name) });
   const audit = await AuditFile.open(config.auditFile);
+  const secrets = createSecrets(config.secrets, secretValues());
   const asked = new Map<number, (yes: boolean) => void>();
   let questions = 0;
   // Numbers go on where an earlier process of this sandbox stopped: a flow has at least one record.
@@ -37,6 +40,7 @@ export async function openDoor(config: DoorConfig, send: (message: FromDoor) => 
     names,
     audit,
     authority,
+    secrets,
     resolve: resolveName,
     ownAddresses,
     connect: connectTcp,
@@ -67,6 +71,7 @@ export async function openDoor(config: DoorConfig, send: (message: FromDoor) => 
     },
     told(message) {
       if (message.type === 'policy') policy = createPolicy(message.rulesets);
+      else if (message.type === 'secrets') secrets.use(message.secrets);
       else {
         asked.get(message.id)?.(message.yes);
         asked.delete(message.id);

@@ -40,6 +40,9 @@ export const daemonFiles = (layout: Layout) => ({
   log: join(layout.data, 'daemon.log'),
 });
 
+/** Which secrets there are: references, never values. */
+export const secretsFile = (layout: Layout) => join(layout.config, 'secrets.json');
+
 export const sandboxesFolder = (layout: Layout) => join(layout.data, 'sandboxes');
 
 /** One folder per sandbox, named by its id (not by its name, which the user may reuse). */
@@ -53,6 +56,8 @@ export const sandboxFiles = (layout: Layout, id: string) => {
     quarantine: join(folder, 'quarantine'),
     transfer: join(folder, 'transfer'),
     door: doorFiles(folder),
+    /** What stands for each secret in this sandbox. */
+    placeholders: join(folder, 'placeholders.json'),
   };
 };
 

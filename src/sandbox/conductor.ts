@@ -2,7 +2,7 @@
 // others; what it holds in memory can be rebuilt from disk at any moment (see reconcile.ts).
 
 import { randomBytes } from 'node:crypto';
-import { sandboxFiles } from '../host/layout.ts';
+import { sandboxFiles, secretsFile } from '../host/layout.ts';
 import type { Link } from '../machine/link/link.ts';
 import type { Machine } from '../machine/machine.ts';
 import { WarrenError } from '../protocol/error.ts';
@@ -11,6 +11,7 @@ import { next } from './lifecycle.ts';
 import { Doors } from './network/doors.ts';
 import { type SandboxRecord, writeRecord } from './record.ts';
 import type { Rooms } from './rooms.ts';
+import { SecretKeeper } from './secrets.ts';
 import { Templates } from './templates.ts';
 
 export interface Sandbox {
@@ -22,6 +23,7 @@ export class Conductor {
   readonly rooms: Rooms;
   readonly templates: Templates;
   readonly doors: Doors;
+  readonly secrets: SecretKeeper;
   /** Records that could not be read when the daemon started. */
   unreadable: WarrenError[] = [];
   readonly #sandboxes = new Map<string, Sandbox>();
@@ -32,6 +34,11 @@ export class Conductor {
     this.rooms = rooms;
     this.templates = new Templates(rooms);
     this.doors = new Doors(this, rooms.door);
+    this.secrets = new SecretKeeper({
+      store: secretsFile(rooms.layout),
+      placeholders: (id) => sandboxFiles(rooms.layout, id).placeholders,
+    });
+    this.secrets.onChanged((root) => this.doors.secretsChanged(root));
   }
 
   list(): Sandbox[] {

@@ -1,5 +1,6 @@
 // `stop`, `start`, `pause`, `resume`: repeating one succeeds with a notice.
 
+import { tellSecretValues } from '../../client/secrets.ts';
 import { withClient } from '../context.ts';
 import { printError, say } from '../terminal.ts';
 
@@ -7,6 +8,7 @@ const DONE = { stop: 'stopped', start: 'running', pause: 'paused', resume: 'runn
 
 export async function power(verb: keyof typeof DONE, names: string[]): Promise<number> {
   return await withClient(async (client) => {
+    if (verb === 'start') await tellSecretValues(client.transport, process.env);
     let exitCode = 0;
     for (const name of names) {
       try {

@@ -1,6 +1,7 @@
 // `warren run`: a fresh sandbox for one command. With --rm it goes afterwards, unless work would be lost.
 
 import { resolve } from 'node:path';
+import { tellSecretValues } from '../../client/secrets.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { runAttached } from '../attach-session.ts';
 import { withClient, withProgress } from '../context.ts';
@@ -18,6 +19,7 @@ interface RunFlags extends SizeFlags, NetworkFlag {
 
 export async function run(words: string[], flags: RunFlags): Promise<number> {
   return await withClient(async (client) => {
+    await tellSecretValues(client.transport, process.env);
     const { sandbox } = await withProgress((options) =>
       client.up(
         {

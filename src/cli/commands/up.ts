@@ -1,6 +1,7 @@
 // `warren up`: a sandbox, and on a terminal a shell in it.
 
 import { resolve } from 'node:path';
+import { tellSecretValues } from '../../client/secrets.ts';
 import type { NetworkMode, NetworkView, UpResult, Withheld } from '../../protocol/api.ts';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
 import { runAttached } from '../attach-session.ts';
@@ -27,6 +28,7 @@ interface UpFlags extends SizeFlags, NetworkFlag {
 
 export async function up(path: string | undefined, flags: UpFlags): Promise<number> {
   return await withClient(async (client) => {
+    await tellSecretValues(client.transport, process.env);
     const result = await withProgress((options) =>
       client.up(
         {

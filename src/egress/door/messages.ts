@@ -3,6 +3,7 @@
 
 import type { Ruleset } from '../policy/rule.ts';
 import type { Protocol } from '../policy/verdict.ts';
+import type { SecretBinding } from '../secret/binding.ts';
 import type { AuthorityPem } from '../tls/authority.ts';
 
 /** The first message. */
@@ -17,6 +18,7 @@ export interface DoorConfig {
   auditFile: string;
   authority: AuthorityPem;
   rulesets: readonly Ruleset[];
+  secrets: readonly SecretBinding[];
   /** PEM certificates that upstreams are verified with, besides the system's. */
   extraCa: readonly string[];
   /** It ends when nothing was asked of it for so long. */
@@ -26,6 +28,8 @@ export interface DoorConfig {
 export type ToDoor =
   | DoorConfig
   | { type: 'policy'; rulesets: readonly Ruleset[] }
+  /** From now on these, and no other value is sent. */
+  | { type: 'secrets'; secrets: readonly SecretBinding[] }
   | { type: 'answer'; id: number; yes: boolean };
 
 export type FromDoor =

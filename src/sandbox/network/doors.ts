@@ -8,6 +8,7 @@ import { ensureAuthority } from './authority.ts';
 import { DoorKeeper } from './keeper.ts';
 import { type EffectivePolicy, policyOf } from './policy.ts';
 import { Questions } from './questions.ts';
+import { tellSessions } from './sessions.ts';
 
 const IDLE_MS = 60_000;
 const TRUST_TIMEOUT_MS = 30_000;
@@ -33,6 +34,7 @@ export class Doors {
   /** Keeps a door for this machine from now on. The guest is told whom to trust before its first program starts. */
   async open(sandbox: Sandbox, machine: Machine): Promise<void> {
     await this.#trust(sandbox, machine);
+    await tellSessions(this.#conductor.secrets, sandbox, machine);
     this.keep(sandbox, machine);
   }
 
@@ -56,6 +58,7 @@ export class Doors {
           auditFile: files.audit,
           authority: await this.#authority(sandbox),
           rulesets: this.#rulesets(id, await this.#policy(sandbox)),
+          secrets: await this.#conductor.secrets.bindingsFor(sandbox.record),
           extraCa: [],
           idleMs: IDLE_MS,
         };
@@ -101,6 +104,23 @@ export class Doors {
       }
     }
     if (failures.length > 0) throw failures[0];
+  }
+
+  /** Tells running doors, and guests for their next sessions. `root`: of one project; null: all. */
+  async secretsChanged(root: string | null): Promise<void> {
+    const concerned = this.#conductor
+      .list()
+      .filter(({ record }) => root === null || record.repository?.root === root);
+    await Promise.all(
+      concerned.map(async (sandbox) => {
+        const keeper = this.#open.get(sandbox.record.id)?.keeper;
+        if (!keeper) return;
+        keeper.useSecrets(await this.#conductor.secrets.bindingsFor(sandbox.record));
+        // One that does not answer now keeps the variables that it had: they hold nothing.
+        if (sandbox.record.state === 'running')
+          await tellSessions(this.#conductor.secrets, sandbox, keeper.machine).catch(() => {});
+      }),
+    );
   }
 
   /** Somebody who can be asked has come or gone. */

@@ -3,6 +3,7 @@
 
 import type { DoorConfig } from '../../egress/door/messages.ts';
 import type { Ruleset } from '../../egress/policy/rule.ts';
+import type { SecretBinding } from '../../egress/secret/binding.ts';
 import type { Machine } from '../../machine/machine.ts';
 import { type DoorChild, startDoor } from './child.ts';
 import type { Questions } from './questions.ts';
@@ -43,6 +44,10 @@ export class DoorKeeper {
 
   usePolicy(rulesets: readonly Ruleset[]): void {
     this.#child?.send({ type: 'policy', rulesets });
+  }
+
+  useSecrets(secrets: readonly SecretBinding[]): void {
+    this.#child?.send({ type: 'secrets', secrets });
   }
 
   async close(): Promise<void> {
