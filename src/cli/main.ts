@@ -175,7 +175,7 @@ under(template, 'rm [ids...]', 'remove templates that no sandbox lies over', ['w
   .action(
     action(async (ids: string[], options) => (await import('./commands/template.ts')).rm(ids, options)),
   );
-command('prune', 'remove templates, images and kernels that nothing needs', [
+command('prune', 'remove templates, images and kernels that nothing needs, and kept downloads', [
   'warren prune',
   'warren prune --all',
 ])

@@ -2,6 +2,7 @@
 
 import { networkInterfaces } from 'node:os';
 import { AuditFile } from '../egress/audit/audit-file.ts';
+import { openCache } from '../egress/cache/cache.ts';
 import type { DoorConfig, FromDoor, ToDoor } from '../egress/door/messages.ts';
 import { connectTcp } from '../egress/flow/connect.ts';
 import { resolveName } from '../egress/flow/resolve.ts';
@@ -30,6 +31,9 @@ export async function openDoor(config: DoorConfig, send: (message: FromDoor) => 
   const names = new SyntheticNames({ path: config.namesFile, isDenied: (name) => policy.deniesName(name) });
   const audit = await AuditFile.open(config.auditFile);
   const secrets = createSecrets(config.secrets, secretValues());
+  const { downloads, extraCa } = config;
+  // Without it, everything is fetched: slower, and nothing else.
+  const cache = downloads ? await openCache({ ...downloads, extraCa }).catch(() => undefined) : undefined;
   const asked = new Map<number, (yes: boolean) => void>();
   let questions = 0;
   // Numbers go on where an earlier process of this sandbox stopped: a flow has at least one record.
@@ -44,7 +48,8 @@ export async function openDoor(config: DoorConfig, send: (message: FromDoor) => 
     resolve: resolveName,
     ownAddresses,
     connect: connectTcp,
-    extraCa: config.extraCa,
+    extraCa,
+    ...(cache && { cache }),
     denialHint: (verdict) => denialHint(config.name, verdict),
     nextFlow: () => ++flows,
     ask({ target, protocol, reason }) {
@@ -61,6 +66,7 @@ export async function openDoor(config: DoorConfig, send: (message: FromDoor) => 
   );
   const ended = served.closed.finally(async () => {
     clearInterval(idle);
+    await cache?.settled();
     await audit.close();
   });
   return {

@@ -101,9 +101,16 @@ export const storeFolders = (store: string) => ({
   images: join(store, 'images'),
   kernels: join(store, 'kernels'),
   templates: join(store, 'templates'),
+  downloads: join(store, 'downloads'),
   accelerator: join(store, 'accelerator.json'),
   /** The last words of the last template that could not be built. */
   templateLog: join(store, 'template-build.log'),
+});
+
+/** What doors keep of downloads; each file is named by what was asked for. */
+export const downloadFiles = (folder: string) => ({
+  folder,
+  answer: (digest: string) => join(folder, digest.slice(0, 2), digest.slice(2)),
 });
 
 /** A kernel with the initramfs that holds our agent. */

@@ -185,6 +185,8 @@ export interface PruneResult {
   templates: string[];
   images: string[];
   kernels: string[];
+  /** Of all downloads that were kept. */
+  downloadsBytes: number;
   freedMib: number;
 }
 

@@ -1,4 +1,5 @@
-// `prune`: removes templates, images and kernels that no sandbox lies over and that no `up` would use next.
+// `prune`: removes templates, images and kernels that no sandbox lies over and that no `up` would use next, and all
+// downloads that doors keep.
 
 import { readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -11,7 +12,7 @@ export async function prune(conductor: Conductor, options: { all: boolean }): Pr
   const used = usedTemplates(conductor);
   const templates = await conductor.templates.list((id) => used.get(id) ?? []);
   const newest = options.all ? new Set<string>() : newestOfEachSize(templates);
-  const result: PruneResult = { templates: [], images: [], kernels: [], freedMib: 0 };
+  const result: PruneResult = { templates: [], images: [], kernels: [], downloadsBytes: 0, freedMib: 0 };
   const kept = templates.filter(
     ({ id, usedBy, damaged }) => usedBy.length > 0 || (newest.has(id) && damaged === null),
   );
@@ -34,8 +35,17 @@ export async function prune(conductor: Conductor, options: { all: boolean }): Pr
       result[kind].push(name);
     }
   }
+  result.downloadsBytes = await removeDownloads(storeFolders.downloads);
+  result.freedMib += result.downloadsBytes / 1024 ** 2;
   conductor.rooms.forgetStore();
   return { ...result, freedMib: Math.round(result.freedMib) };
+}
+
+/** Doors may be reading or writing them: what is open stays whole for them. */
+export async function removeDownloads(folder: string): Promise<number> {
+  const freedMib = await sizeMib(folder);
+  await rm(folder, { recursive: true, force: true });
+  return Math.round(freedMib * 1024 ** 2);
 }
 
 export function usedTemplates(conductor: Conductor): Map<string, string[]> {

@@ -27,6 +27,20 @@ const DEFAULT_CPUS = Math.max(1, Math.min(4, Math.floor(availableParallelism() /
 
 const DEFAULTS: Settings = { environment: null, cpus: DEFAULT_CPUS, memoryMib: 1024, diskGib: 16, carry: [] };
 
+const addresses = v.exactOptional(
+  v.pipe(
+    v.array(
+      v.pipe(v.string(), v.regex(/^https?:\/\/[a-z0-9.:[\]-]+(?:\/[\w./~-]*)?$/, 'not an address'), v.url()),
+    ),
+    v.maxLength(100),
+  ),
+);
+const downloadsSchema = v.strictObject({
+  keep: v.exactOptional(v.boolean()),
+  maxGib: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(10_000))),
+  registries: v.exactOptional(v.strictObject({ npm: addresses, pypi: addresses, cargo: addresses })),
+});
+
 const fileSchema = v.strictObject({
   $schema: v.exactOptional(v.string()),
   cpus: v.exactOptional(v.number()),
@@ -36,17 +50,28 @@ const fileSchema = v.strictObject({
   /** Read by `egress/policy/parse.ts`. */
   network: v.exactOptional(v.unknown()),
   egress: v.exactOptional(v.unknown()),
+  /** The user's only. */
+  downloads: v.exactOptional(downloadsSchema),
 });
 
-type FileSettings = v.InferOutput<typeof fileSchema>;
+export type FileSettings = v.InferOutput<typeof fileSchema>;
 
 export async function settingsFor(
   repository: { root: string } | null,
   request: UpRequest,
 ): Promise<Settings> {
-  const user = await readSettings(join(layoutFrom().config, 'config.json'));
+  const user = await userSettings();
   const project = repository ? await readSettings(join(repository.root, 'warren.json')) : {};
   return decide(request, project, user);
+}
+
+/** Throws `usage.settings`. */
+export async function userSettings(): Promise<FileSettings> {
+  return readSettings(userSettingsFile());
+}
+
+function userSettingsFile(): string {
+  return join(layoutFrom().config, 'config.json');
 }
 
 /** Pure. Throws `usage.size` for what no machine can have. */
@@ -55,6 +80,13 @@ export function decide(
   project: FileSettings,
   user: FileSettings,
 ): Settings {
+  if (project.downloads)
+    throw new WarrenError({
+      code: 'usage.settings',
+      message:
+        'cannot use warren.json: what is kept of downloads on this host is not for a repository to choose',
+      remedy: `move "downloads" to ${userSettingsFile()}`,
+    });
   const settings: Settings = {
     environment: request.environment,
     cpus: request.cpus ?? project.cpus ?? user.cpus ?? DEFAULTS.cpus,

@@ -60,7 +60,7 @@ export async function prune(flags: { all?: boolean; json?: boolean }): Promise<v
   if (flags.json) printJson(result);
   else {
     say(
-      `removed ${plural(result.templates.length, 'template')}, ${plural(result.images.length, 'image')}, ${plural(result.kernels.length, 'kernel')}: ${result.freedMib} MiB`,
+      `removed ${plural(result.templates.length, 'template')}, ${plural(result.images.length, 'image')}, ${plural(result.kernels.length, 'kernel')} and ${Math.round(result.downloadsBytes / 1024 ** 2)} MiB of downloads: ${result.freedMib} MiB`,
     );
   }
 }

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sweepTemporary } from '../../host/atomic-file.ts';
+import { downloadFiles } from '../../host/layout.ts';
 import type { Considered, Download, DownloadCache, KeptAnswer } from '../http/downloads.ts';
 import { answerFrom } from './answer.ts';
 import { evict } from './evict.ts';
@@ -40,7 +41,7 @@ export async function openCache(options: CacheOptions): Promise<DownloadCache> {
 }
 
 class Cache implements DownloadCache {
-  readonly #folder: string;
+  readonly #files: ReturnType<typeof downloadFiles>;
   readonly #maxBytes: number;
   readonly #registries: Registries;
   readonly #trust: string;
@@ -53,7 +54,7 @@ class Cache implements DownloadCache {
   #restUntilMs = 0;
 
   constructor({ folder, maxBytes, registries, extraCa, nowUnixMs }: CacheOptions) {
-    this.#folder = folder;
+    this.#files = downloadFiles(folder);
     this.#maxBytes = maxBytes ?? DEFAULT_MAX_BYTES;
     this.#registries = new Registries(registries);
     this.#trust = extraCa?.length ? sha256([...extraCa].sort().join('\n')) : 'system';
@@ -84,8 +85,7 @@ class Cache implements DownloadCache {
 
   #file(request: Considered, { registry }: Located, url: string, named: Expected['named']): Download {
     const key = keyOf(request, this.#trust);
-    const digest = sha256(key);
-    const path = join(this.#folder, digest.slice(0, 2), digest.slice(2));
+    const path = this.#files.answer(sha256(key));
     const expected = (): Expected => ({
       secure: request.protocol === 'https',
       lasting: registry.lasting,
@@ -148,7 +148,7 @@ class Cache implements DownloadCache {
     this.#evicting = true;
     this.#writtenBytes = 0;
     try {
-      await evict(this.#folder, this.#maxBytes);
+      await evict(this.#files.folder, this.#maxBytes);
     } finally {
       this.#evicting = false;
     }

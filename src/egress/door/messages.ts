@@ -1,10 +1,18 @@
 // What the daemon and a door process say to each other, over the IPC channel of the child and nowhere else: secrets
 // pass here. The door process is the child; it ends when the channel does.
 
+import type { OwnRegistries } from '../cache/registries.ts';
 import type { Ruleset } from '../policy/rule.ts';
 import type { Protocol } from '../policy/verdict.ts';
 import type { SecretBinding } from '../secret/binding.ts';
 import type { AuthorityPem } from '../tls/authority.ts';
+
+/** Where downloads are kept for all sandboxes of this user. */
+export interface DownloadSettings {
+  folder: string;
+  maxBytes: number;
+  registries: OwnRegistries;
+}
 
 /** The first message. */
 export interface DoorConfig {
@@ -21,6 +29,8 @@ export interface DoorConfig {
   secrets: readonly SecretBinding[];
   /** PEM certificates that upstreams are verified with, besides the system's. */
   extraCa: readonly string[];
+  /** Null: every download is fetched. */
+  downloads: DownloadSettings | null;
   /** It ends when nothing was asked of it for so long. */
   idleMs: number;
 }

@@ -3,6 +3,7 @@
 
 import { type ChildProcess, fork } from 'node:child_process';
 import type { DoorConfig, FromDoor, ToDoor } from '../../egress/door/messages.ts';
+import { DOOR_ENVIRONMENT, DOOR_NODE_FLAGS } from '../../egress/door/node-flags.ts';
 
 export interface DoorChild {
   readonly pid: number;
@@ -28,8 +29,12 @@ export function startDoor(
     PASSED_ON.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   );
   const child = fork(program, [], {
-    execArgv: ['--disable-warning=ExperimentalWarning', `--max-old-space-size=${MAX_HEAP_MIB}`],
-    env,
+    execArgv: [
+      '--disable-warning=ExperimentalWarning',
+      `--max-old-space-size=${MAX_HEAP_MIB}`,
+      ...DOOR_NODE_FLAGS,
+    ],
+    env: { ...env, ...DOOR_ENVIRONMENT },
     cwd: '/',
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     serialization: 'advanced',

@@ -5,6 +5,7 @@ import { doorFiles, projectFiles, sandboxFiles } from '../../host/layout.ts';
 import type { Machine } from '../../machine/machine.ts';
 import type { Conductor, Sandbox } from '../conductor.ts';
 import { ensureAuthority } from './authority.ts';
+import { downloadSettings } from './downloads.ts';
 import { DoorKeeper } from './keeper.ts';
 import { type EffectivePolicy, policyOf } from './policy.ts';
 import { Questions } from './questions.ts';
@@ -60,6 +61,7 @@ export class Doors {
           rulesets: this.#rulesets(id, await this.#policy(sandbox)),
           secrets: await this.#conductor.secrets.bindingsFor(sandbox.record),
           extraCa: [],
+          downloads: await downloadSettings(this.#conductor.rooms.storeFolders.downloads),
           idleMs: IDLE_MS,
         };
       },

@@ -1,0 +1,55 @@
+// Who may choose what is kept of downloads, and that `prune` takes all of it.
+
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { downloadSettings } from '../../src/sandbox/network/downloads.ts';
+import { removeDownloads } from '../../src/sandbox/prune.ts';
+import { decide, parseSettings } from '../../src/sandbox/settings.ts';
+
+const home = mkdtempSync(join(tmpdir(), 'warren-downloads-'));
+const before = process.env['XDG_CONFIG_HOME'];
+after(() => {
+  if (before === undefined) delete process.env['XDG_CONFIG_HOME'];
+  else process.env['XDG_CONFIG_HOME'] = before;
+  rmSync(home, { recursive: true, force: true });
+});
+const request = { environment: null, cpus: null, memoryMib: null, diskGib: null };
+
+describe('downloads', () => {
+  it('are the user’s to choose', async () => {
+    process.env['XDG_CONFIG_HOME'] = home;
+    assert.deepEqual(await downloadSettings('/d'), {
+      folder: '/d',
+      maxBytes: 10 * 1024 ** 3,
+      registries: {},
+    });
+    mkdirSync(join(home, 'warren'));
+    const write = (downloads: unknown) =>
+      writeFileSync(join(home, 'warren/config.json'), JSON.stringify({ downloads }));
+    const registries = { npm: ['http://host.warren.internal:4873/'] };
+    write({ maxGib: 2, registries });
+    assert.deepEqual(await downloadSettings('/d'), { folder: '/d', maxBytes: 2 * 1024 ** 3, registries });
+    write({ keep: false });
+    assert.equal(await downloadSettings('/d'), null);
+    write({ registries: { npm: ['ftp://x'] } });
+    assert.equal(await downloadSettings('/d'), null);
+  });
+
+  it('are not a repository’s to choose', () => {
+    const project = parseSettings('{ "downloads": { "maxGib": 1 } }', 'warren.json');
+    assert.throws(() => decide(request, project, {}), { code: 'usage.settings' });
+  });
+
+  it('go with `prune`, which tells how much that was', async () => {
+    const folder = join(home, 'downloads');
+    mkdirSync(join(folder, 'ab'), { recursive: true });
+    writeFileSync(join(folder, 'ab/c'), Buffer.alloc(100_000, 1));
+    const bytes = await removeDownloads(folder);
+    assert.ok(bytes >= 100_000 && bytes < 200_000, `${bytes}`);
+    assert.ok(!existsSync(folder));
+    assert.equal(await removeDownloads(folder), 0);
+  });
+});
