@@ -175,6 +175,30 @@ under(template, 'rm [ids...]', 'remove templates that no sandbox lies over', ['w
   .action(
     action(async (ids: string[], options) => (await import('./commands/template.ts')).rm(ids, options)),
   );
+const forward = command(
+  'forward <name> <ports>',
+  'let a port of this computer lead to one of a sandbox (PORT or PORT:HOSTPORT)',
+  ['warren forward demo 3000', 'warren forward demo 3000:8080', 'warren forward ls demo'],
+)
+  .option('--json', 'as JSON')
+  .action(
+    action(async (name: string, ports: string, options) =>
+      (await import('./commands/forward.ts')).forward(name, ports, options),
+    ),
+  );
+under(forward, 'ls [name]', 'list what listens in sandboxes, its stable names and forwards', [
+  'warren forward ls',
+  'warren forward ls demo --json',
+])
+  .option('--json', 'as JSON')
+  .action(
+    action(async (name: string | undefined, _options, self: Command) =>
+      (await import('./commands/forward.ts')).ls(name, self.optsWithGlobals()),
+    ),
+  );
+under(forward, 'rm <name> <port>', 'end a forward', ['warren forward rm demo 3000']).action(
+  action(async (name: string, port: string) => (await import('./commands/forward.ts')).rm(name, port)),
+);
 command('prune', 'remove templates, images and kernels that nothing needs, and kept downloads', [
   'warren prune',
   'warren prune --all',

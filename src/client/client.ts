@@ -18,6 +18,7 @@ import type {
   UpResult,
 } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
+import type { ForwardView, PortsView } from '../protocol/forwards.ts';
 import { readText, Transport, type TransportOptions } from './transport.ts';
 
 export interface CallOptions {
@@ -81,6 +82,20 @@ export class Client {
     return this.#streamed(`${sandboxPath(name)}/merge`, request, options);
   }
 
+  /** `hostPort` null: the same as in the guest when that is free, else another. */
+  forward(name: string, port: number, hostPort: number | null): Promise<ForwardView> {
+    return this.#json('POST', `${sandboxPath(name)}/forwards`, { port, hostPort });
+  }
+
+  forwards(name: string): Promise<PortsView> {
+    return this.#json('GET', `${sandboxPath(name)}/forwards`);
+  }
+
+  /** Answers false when there was none. */
+  removeForward(name: string, port: number): Promise<boolean> {
+    return this.#json('DELETE', `${sandboxPath(name)}/forwards/${port}`);
+  }
+
   templates(): Promise<TemplateView[]> {
     return this.#json('GET', '/v1/templates');
   }
@@ -113,8 +128,15 @@ export class Client {
     this.transport.close();
   }
 
-  async #json<T>(method: string, path: string): Promise<T> {
-    const answer = await this.transport.send({ method, path });
+  async #json<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const answer = await this.transport.send({
+      method,
+      path,
+      ...(body !== undefined && {
+        headers: { 'content-type': 'application/json' },
+        body: Buffer.from(JSON.stringify(body)),
+      }),
+    });
     return JSON.parse(await readText(answer)) as T;
   }
 

@@ -44,6 +44,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     });
   const conductor = new Conductor(new Rooms(options));
   await reconcile(conductor);
+  await conductor.forwards.start();
   for (const error of conductor.unreadable) console.error(`warren daemon: ${error.message}`);
 
   const { promise: asked, resolve: askToStop } = Promise.withResolvers<void>();
@@ -81,6 +82,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, askToStop);
 
   await asked;
+  conductor.forwards.closeAll();
   server.close();
   server.closeAllConnections();
   await conductor.doors.closeAll();

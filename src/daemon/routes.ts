@@ -16,6 +16,7 @@ import type { OnProgress } from '../sandbox/rooms.ts';
 import { sizeFor } from '../sandbox/settings.ts';
 import { show } from '../sandbox/show.ts';
 import { up } from '../sandbox/up.ts';
+import { forwardRoutes } from './routes-forward.ts';
 
 export interface Call {
   conductor: Conductor;
@@ -185,6 +186,7 @@ export const routes: Route[] = [
     path: '/v1/prune',
     handle: ({ conductor, query }) => prune(conductor, { all: query.get('all') === '1' }),
   },
+  ...forwardRoutes,
   { method: 'GET', path: '/v1/doctor', handle: ({ conductor }) => doctor(conductor) },
 ];
 

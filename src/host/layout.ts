@@ -43,6 +43,9 @@ export const daemonFiles = (layout: Layout) => ({
 /** Which secrets there are: references, never values. */
 export const secretsFile = (layout: Layout) => join(layout.config, 'secrets.json');
 
+/** The port of stable names that was found free when the usual one was not. */
+export const namesPortFile = (layout: Layout) => join(layout.data, 'names-port');
+
 export const sandboxesFolder = (layout: Layout) => join(layout.data, 'sandboxes');
 
 /** One folder per sandbox, named by its id (not by its name, which the user may reuse). */
@@ -52,6 +55,8 @@ export const sandboxFiles = (layout: Layout, id: string) => {
     folder,
     state: join(folder, 'sandbox.json'),
     journal: join(folder, 'journal.jsonl'),
+    /** Ports of this computer that lead to ports of its. */
+    forwards: join(folder, 'forwards.json'),
     machine: machineFiles(join(folder, 'machine')),
     quarantine: join(folder, 'quarantine'),
     transfer: join(folder, 'transfer'),

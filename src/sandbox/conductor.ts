@@ -6,6 +6,7 @@ import { sandboxFiles, secretsFile } from '../host/layout.ts';
 import type { Link } from '../machine/link/link.ts';
 import type { Machine } from '../machine/machine.ts';
 import { WarrenError } from '../protocol/error.ts';
+import { Forwards } from './forwards.ts';
 import { appendJournal } from './journal.ts';
 import { next } from './lifecycle.ts';
 import { Doors } from './network/doors.ts';
@@ -20,6 +21,7 @@ export interface Sandbox {
 }
 
 export class Conductor {
+  readonly forwards: Forwards;
   readonly rooms: Rooms;
   readonly templates: Templates;
   readonly doors: Doors;
@@ -31,6 +33,7 @@ export class Conductor {
   readonly #busy = new Map<string, Promise<unknown>>();
 
   constructor(rooms: Rooms) {
+    this.forwards = new Forwards(this);
     this.rooms = rooms;
     this.templates = new Templates(rooms);
     this.doors = new Doors(this, rooms.door);
@@ -72,6 +75,7 @@ export class Conductor {
   }
 
   forget(sandbox: Sandbox): void {
+    this.forwards.forget(sandbox);
     this.#sandboxes.delete(sandbox.record.id);
   }
 
@@ -89,6 +93,7 @@ export class Conductor {
     const record = { ...sandbox.record, ...change };
     await writeRecord(this.rooms.layout, record);
     sandbox.record = record;
+    if (record.state !== 'running') this.forwards.dropConnections(sandbox);
     if (event) await this.journal(sandbox, event, facts);
   }
 

@@ -46,6 +46,8 @@ const fileSchema = v.strictObject({
   cpus: v.exactOptional(v.number()),
   memory: v.exactOptional(v.number()),
   disk: v.exactOptional(v.number()),
+  /** Of the user's file: the port of stable names, 0 for none. */
+  namesPort: v.exactOptional(v.number()),
   carry: v.exactOptional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(4096))), v.maxLength(1000))),
   /** Read by `egress/policy/parse.ts`. */
   network: v.exactOptional(v.unknown()),

@@ -147,6 +147,7 @@ describe('a value', () => {
         },
       ],
       extraCa: [],
+      downloads: null,
       idleMs: 60_000,
     };
     const attached = once(guest, 'connection');

@@ -14,7 +14,8 @@ const ARROWS: Record<string, string[]> = {
   image: ['environment', 'host', 'protocol'],
   machine: ['host', 'protocol'],
   egress: ['host', 'protocol'],
-  sandbox: ['repo', 'environment', 'image', 'machine', 'egress', 'host', 'protocol'],
+  forward: ['host', 'protocol'],
+  sandbox: ['repo', 'environment', 'image', 'machine', 'egress', 'forward', 'host', 'protocol'],
   // One process per door, a child of the daemon.
   'door-process': ['egress', 'machine', 'host', 'protocol'],
   // The entry of the daemon chooses the driver.

@@ -127,6 +127,30 @@ export class Link extends EventEmitter<{ closed: [] }> {
     throw agentError(path, answer.status, shape);
   }
 
+  /** A byte stream to `authority`, a port of the guest's loopback. Throws as `send`; its abort ends what is begun. */
+  async connect(authority: string, signal?: AbortSignal): Promise<ClientHttp2Stream> {
+    if (this.closed) throw lost();
+    let stream: ClientHttp2Stream;
+    try {
+      stream = this.#session.request(
+        { ':method': 'CONNECT', ':authority': authority },
+        { endStream: false, ...(signal && { signal }) },
+      );
+    } catch (cause) {
+      throw lost(cause);
+    }
+    stream.on('error', () => {});
+    const status = await new Promise<number>((resolve, reject) => {
+      stream.once('response', (answer) => resolve(Number(answer[':status'])));
+      stream.once('error', (cause) => reject(lost(cause)));
+      stream.once('close', () => reject(lost()));
+    });
+    if (status === 200) return stream;
+    stream.end();
+    const shape = await readJson({ status, headers: {}, body: stream }).catch(() => ({}));
+    throw agentError(`CONNECT ${authority}`, status, shape as { code?: string; message?: string });
+  }
+
   close(): void {
     this.#session.destroy();
   }

@@ -1,0 +1,42 @@
+// Passes bytes both ways, as fast as the slower side takes them. A half that ends is ended at the other side; one that
+// breaks resets both.
+
+import type { Http2Stream } from 'node:http2';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+export function relay(client: Duplex, guest: Duplex): void {
+  const breakBoth = () => {
+    abort(client);
+    abort(guest);
+  };
+  for (const [side, other] of [
+    [client, guest],
+    [guest, client],
+  ] as const) {
+    side.on('error', breakBoth);
+    side.once('close', () => {
+      const clean = side.readableEnded && side.writableFinished && !wasReset(side);
+      if (!clean || !other.readableEnded) breakBoth();
+    });
+    // A reset stream of HTTP/2 tells an end first.
+    side.once('end', () => setImmediate(() => (wasReset(side) ? breakBoth() : other.end())));
+    if (side.destroyed) breakBoth();
+  }
+  client.pipe(guest, { end: false });
+  guest.pipe(client, { end: false });
+}
+
+/** Ends a side so that the program behind it sees an error, not an end. */
+export function abort(side: Duplex): void {
+  if (side.destroyed) return;
+  if (side instanceof Socket) {
+    // A socket that has sent its end cannot be reset, and would never be told closed.
+    if (side.writableEnded) side.destroy();
+    else side.resetAndDestroy();
+  } else side.destroy(new Error('reset'));
+}
+
+export function wasReset(side: Duplex): boolean {
+  return 'rstCode' in side && ((side as Http2Stream).rstCode ?? 0) !== 0;
+}
