@@ -72,6 +72,8 @@ export function ask(visit: Visit, guest: Duplex, websocket: boolean): ClientRequ
     insecureHTTPParser: false,
     maxHeaderSize: FORWARD_LIMITS.headerBytes,
   });
+  // What was opened is paused.
+  sent.once('socket', () => guest.resume());
   // None is left out; their bytes are limited.
   sent.maxHeadersCount = 0;
   return sent;

@@ -5,6 +5,8 @@ import type { Http2Stream } from 'node:http2';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
+const LINGER_MS = 10_000;
+
 export function relay(client: Duplex, guest: Duplex): void {
   const breakBoth = () => {
     abort(client);
@@ -16,6 +18,7 @@ export function relay(client: Duplex, guest: Duplex): void {
   ] as const) {
     side.on('error', breakBoth);
     side.once('close', () => {
+      if (side === guest && side.readableEnded && !wasReset(side)) return linger(client, guest);
       const clean = side.readableEnded && side.writableFinished && !wasReset(side);
       if (!clean || !other.readableEnded) breakBoth();
     });
@@ -25,6 +28,17 @@ export function relay(client: Duplex, guest: Duplex): void {
   }
   client.pipe(guest, { end: false });
   guest.pipe(client, { end: false });
+}
+
+/** The guest has said all and takes no more: the client gets it whole, and what it still sends is dropped. */
+function linger(client: Duplex, guest: Duplex): void {
+  client.unpipe(guest);
+  client.once('finish', () => {
+    const timer = setTimeout(() => client.destroy(), LINGER_MS);
+    client.once('close', () => clearTimeout(timer));
+  });
+  client.end();
+  client.resume();
 }
 
 /** Ends a side so that the program behind it sees an error, not an end. */

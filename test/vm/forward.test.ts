@@ -94,6 +94,24 @@ describe('ports of a machine', () => {
     socket.write('hello');
     assert.equal(String((await once(socket, 'data'))[0]), 'hello');
 
+    // A server that says something and is gone at once.
+    await warren.sh(
+      'web',
+      `setsid node -e "require('net').createServer((s) => s.end('banner')).listen(9001)" >/dev/null 2>&1 &`,
+    );
+    const banner = await until('a third server', async () =>
+      (await ports()).listening.length === 3
+        ? await warren.json<ForwardView>(['forward', 'web', '9001'])
+        : undefined,
+    );
+    for (let nr = 0; nr < 100; nr++) {
+      const once = connect(banner.hostPort, '127.0.0.1');
+      let said = '';
+      for await (const chunk of once) said += chunk;
+      assert.equal(said, 'banner');
+    }
+    await warren.ok(['forward', 'rm', 'web', '9001']);
+
     // A forward, and another daemon.
     const forward = await warren.json<ForwardView>(['forward', 'web', '8000']);
     assert.equal((await curl(`http://127.0.0.1:${forward.hostPort}/`)).stdout, 'from the guest\n');

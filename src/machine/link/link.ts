@@ -127,7 +127,10 @@ export class Link extends EventEmitter<{ closed: [] }> {
     throw agentError(path, answer.status, shape);
   }
 
-  /** A byte stream to `authority`, a port of the guest's loopback. Throws as `send`; its abort ends what is begun. */
+  /**
+   * A byte stream to `authority`, a port of the guest's loopback; paused, so that nothing of one that ends at once is
+   * lost before somebody reads. Throws as `send`.
+   */
   async connect(authority: string, signal?: AbortSignal): Promise<ClientHttp2Stream> {
     if (this.closed) throw lost();
     let stream: ClientHttp2Stream;
@@ -140,14 +143,20 @@ export class Link extends EventEmitter<{ closed: [] }> {
       throw lost(cause);
     }
     stream.on('error', () => {});
+    const refusal = new PassThrough();
+    refusal.on('error', () => {});
     const status = await new Promise<number>((resolve, reject) => {
-      stream.once('response', (answer) => resolve(Number(answer[':status'])));
+      stream.once('response', (answer) => {
+        if (Number(answer[':status']) === 200) stream.pause();
+        else pipeline(stream, refusal).catch(() => {});
+        resolve(Number(answer[':status']));
+      });
       stream.once('error', (cause) => reject(lost(cause)));
       stream.once('close', () => reject(lost()));
     });
     if (status === 200) return stream;
     stream.end();
-    const shape = await readJson({ status, headers: {}, body: stream }).catch(() => ({}));
+    const shape = await readJson({ status, headers: {}, body: refusal }).catch(() => ({}));
     throw agentError(`CONNECT ${authority}`, status, shape as { code?: string; message?: string });
   }
 
