@@ -20,6 +20,9 @@ const SIGNAL_NUMBERS: Record<string, number> = {
   aborted: 6,
 };
 
+/** Whether the byte behind Ctrl-P was meant for us, and not for the session. */
+export type Keys = (byte: number) => boolean;
+
 export interface AttachResult {
   exitCode: number;
   detached: boolean;
@@ -29,10 +32,11 @@ export async function runAttached(
   transport: Transport,
   sandbox: string,
   spec: SessionSpec,
+  keys?: Keys,
 ): Promise<AttachResult> {
   const session = Session.on(transport, sandbox, spec.user);
   const leave = new AbortController();
-  return await join(session, spec, (signal) => session.start(spec, signal), leave);
+  return await join(session, spec, (signal) => session.start(spec, signal), leave, keys);
 }
 
 export async function reattach(
@@ -40,11 +44,12 @@ export async function reattach(
   sandbox: string,
   pid: number,
   spec: SessionSpec,
+  keys?: Keys,
 ): Promise<AttachResult> {
   const session = Session.on(transport, sandbox, spec.user);
   session.pid = pid;
   const leave = new AbortController();
-  return await join(session, spec, (signal) => session.connect(pid, signal), leave);
+  return await join(session, spec, (signal) => session.connect(pid, signal), leave, keys);
 }
 
 async function join(
@@ -52,6 +57,7 @@ async function join(
   spec: SessionSpec,
   open: (signal: AbortSignal) => AsyncGenerator<SessionEvent>,
   leave: AbortController,
+  keys: Keys = () => false,
 ): Promise<AttachResult> {
   const raw = spec.pty !== undefined && process.stdin.isTTY === true;
   const input = new InputQueue(session, spec.pty ? 'pty' : 'stdin');
@@ -59,7 +65,7 @@ async function join(
   try {
     for await (const event of open(leave.signal)) {
       if (event.kind === 'started') {
-        undo = takeTerminal({ session, spec, raw, input, detach: () => leave.abort() });
+        undo = takeTerminal({ session, spec, raw, input, detach: () => leave.abort(), keys });
       } else if (event.kind === 'output') {
         await write(event, spec);
       } else {
@@ -83,8 +89,9 @@ function takeTerminal(options: {
   raw: boolean;
   input: InputQueue;
   detach: () => void;
+  keys: Keys;
 }): () => void {
-  const { session, spec, raw, input, detach } = options;
+  const { session, spec, raw, input, detach, keys } = options;
   const undo: (() => void)[] = [];
   if (raw) {
     process.stdin.setRawMode(true);
@@ -103,7 +110,7 @@ function takeTerminal(options: {
     }
   }
   if (spec.stdin || spec.pty) {
-    const scan = raw ? detachScanner(detach) : (bytes: Buffer) => bytes;
+    const scan = raw ? detachScanner(detach, keys) : (bytes: Buffer) => bytes;
     const onData = (bytes: Buffer) => {
       const rest = scan(bytes);
       if (rest.length > 0) input.push(rest);
@@ -125,7 +132,7 @@ function takeTerminal(options: {
 }
 
 /** Holds back the first detach key until it is clear whether the second follows. */
-function detachScanner(detach: () => void): (bytes: Buffer) => Buffer {
+function detachScanner(detach: () => void, keys: Keys): (bytes: Buffer) => Buffer {
   let held = false;
   return (bytes) => {
     const out: number[] = [];
@@ -133,6 +140,10 @@ function detachScanner(detach: () => void): (bytes: Buffer) => Buffer {
       if (held && byte === DETACH[1]) {
         detach();
         return Buffer.alloc(0);
+      }
+      if (held && keys(byte)) {
+        held = false;
+        continue;
       }
       if (held) out.push(DETACH[0]);
       held = byte === DETACH[0];

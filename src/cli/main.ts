@@ -207,6 +207,100 @@ command('prune', 'remove templates, images and kernels that nothing needs, and k
   .option('--json', 'as JSON')
   .action(action(async (options) => (await import('./commands/template.ts')).prune(options)));
 
+const audit = command('audit <name>', 'tell what wanted out of a sandbox, and what became of it', [
+  'warren audit demo --denied',
+  'warren audit demo --follow',
+  'warren audit verify demo',
+])
+  .option('-f, --follow', 'go on with what comes')
+  .option('--denied', 'only what was not let through')
+  .option('--json', 'a JSON object a line')
+  .action(
+    action(async (name: string, options) => (await import('./commands/audit.ts')).audit(name, options)),
+  );
+under(audit, 'verify <name>', 'check that no record was changed, left out or put in', [
+  'warren audit verify demo',
+])
+  .option('--json', 'as JSON')
+  .action(
+    action(async (name: string, _options, self: Command) =>
+      (await import('./commands/audit.ts')).verify(name, self.optsWithGlobals()),
+    ),
+  );
+
+const policy = program.command('policy').description('what may leave a sandbox');
+under(policy, 'show <name>', 'list the rules in force, and the files that they come from', [
+  'warren policy show demo',
+])
+  .option('--json', 'as JSON')
+  .action(
+    action(async (name: string, options) => (await import('./commands/policy.ts')).show(name, options)),
+  );
+for (const [verb, effect, remove, says] of [
+  ['allow', 'allow', false, 'let a sandbox reach a host'],
+  ['deny', 'deny', false, 'deny a host, whatever allows it'],
+  ['rm', 'allow', true, 'take away a rule that was allowed, or with --deny denied'],
+] as const) {
+  const rule = under(policy, `${verb} <name> [hosts...]`, says, examplesOf(verb))
+    .option('--http', 'plain HTTP (default: https; port 80 is always plain)')
+    .option('--tcp', 'any protocol: nobody looks into it')
+    .option('--tls-passthrough', 'TLS that nobody looks into, to this name alone')
+    .option('--method <method>', 'only this method (repeatable)', collect, [])
+    .option('--path <pattern>', 'only this path, such as /v1/* (repeatable)', collect, [])
+    .option(
+      '--host-service <port>',
+      'a port of this computer, as host.warren.internal (repeatable)',
+      collect,
+      [],
+    )
+    .option('--private', 'also where it resolves to private addresses')
+    .option('--project', 'for all sandboxes of its repository');
+  if (remove) rule.option('--deny', 'one that denies');
+  rule.action(
+    action(async (name: string, hosts: string[], options) =>
+      (await import('./commands/policy.ts')).rule(
+        options.deny ? 'deny' : effect,
+        remove,
+        name,
+        hosts,
+        options,
+      ),
+    ),
+  );
+}
+under(policy, 'check <name> <url-or-host>', 'tell what the rules would say; nothing is sent', [
+  'warren policy check demo https://api.example.com/v1/users',
+  'warren policy check demo db.example.com:5432',
+])
+  .option('--method <method>', 'of the request', 'GET')
+  .option('--json', 'as JSON')
+  .action(
+    action(async (name: string, what: string, options) =>
+      (await import('./commands/policy.ts')).check(name, what, options),
+    ),
+  );
+under(policy, 'learn <name>', 'propose rules for warren.json that would allow what was denied', [
+  'warren policy learn demo',
+])
+  .option('--json', 'as JSON')
+  .action(
+    action(async (name: string, options) => (await import('./commands/policy.ts')).learn(name, options)),
+  );
+under(
+  policy,
+  'trust <name>',
+  "let what the repository's warren.json asks for count, as long as it stays so",
+  ['warren policy trust demo'],
+)
+  .option('-y, --yes', 'without asking')
+  .option('--json', 'print what it asks for, and change nothing')
+  .action(
+    action(async (name: string, options) => (await import('./commands/policy.ts')).trust(name, options)),
+  );
+under(policy, 'watch <name>', 'be asked on this terminal about what no rule allows', [
+  'warren policy watch demo',
+]).action(action(async (name: string) => (await import('./commands/policy.ts')).watch(name)));
+
 const secret = program
   .command('secret')
   .description('what the door puts into requests, and no sandbox ever has');
@@ -261,6 +355,16 @@ program
   .action(
     action(async (words: string[]) => (await import('./commands/completion.ts')).complete(words, program)),
   );
+
+function examplesOf(verb: 'allow' | 'deny' | 'rm'): string[] {
+  if (verb !== 'allow') return [`warren policy ${verb} demo example.com`];
+  return [
+    'warren policy allow demo api.example.com',
+    'warren policy allow demo db.example.com:5432 --tcp',
+    'warren policy allow demo api.example.com --method GET --path "/v1/*" --project',
+    'warren policy allow demo --host-service 5432      # a port of this computer',
+  ];
+}
 
 function command(usage: string, says: string, examples: string[]): Command {
   return under(program, usage, says, examples);

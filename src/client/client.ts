@@ -8,23 +8,16 @@ import type {
   JournalRecord,
   MergeRequest,
   MergeResult,
-  Progress,
   PruneResult,
   SandboxDetail,
   SandboxView,
-  StreamedLine,
   TemplateView,
   UpRequest,
   UpResult,
 } from '../protocol/api.ts';
-import { WarrenError } from '../protocol/error.ts';
 import type { ForwardView, PortsView } from '../protocol/forwards.ts';
-import { readText, Transport, type TransportOptions } from './transport.ts';
-
-export interface CallOptions {
-  signal?: AbortSignal;
-  onProgress?: (progress: Progress) => void;
-}
+import { type CallOptions, callJson, callStreamed, sandboxPath } from './call.ts';
+import { Transport, type TransportOptions } from './transport.ts';
 
 export class Client {
   readonly transport: Transport;
@@ -128,47 +121,11 @@ export class Client {
     this.transport.close();
   }
 
-  async #json<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const answer = await this.transport.send({
-      method,
-      path,
-      ...(body !== undefined && {
-        headers: { 'content-type': 'application/json' },
-        body: Buffer.from(JSON.stringify(body)),
-      }),
-    });
-    return JSON.parse(await readText(answer)) as T;
+  #json<T>(method: string, path: string, body?: unknown): Promise<T> {
+    return callJson(this.transport, method, path, body);
   }
 
-  async #streamed<T>(path: string, body: unknown, { signal, onProgress }: CallOptions): Promise<T> {
-    const answer = await this.transport.send({
-      method: 'POST',
-      path,
-      headers: { 'content-type': 'application/json' },
-      body: Buffer.from(JSON.stringify(body)),
-      ...(signal && { signal }),
-    });
-    let kept = '';
-    answer.setEncoding('utf8');
-    for await (const chunk of answer as AsyncIterable<string>) {
-      kept += chunk;
-      const lines = kept.split('\n');
-      kept = lines.pop()!;
-      for (const text of lines) {
-        const line = JSON.parse(text) as StreamedLine<T>;
-        if ('progress' in line) onProgress?.(line.progress);
-        else if ('error' in line) throw new WarrenError(line.error);
-        else return line.result;
-      }
-    }
-    throw new WarrenError({
-      code: 'daemon.unreachable',
-      message: 'the daemon went away before it answered',
-      remedy: 'try the command again',
-    });
+  #streamed<T>(path: string, body: unknown, options: CallOptions): Promise<T> {
+    return callStreamed(this.transport, path, body, options);
   }
-}
-
-export function sandboxPath(name: string): string {
-  return `/v1/sandboxes/${encodeURIComponent(name)}`;
 }

@@ -8,7 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { extract, type Pack, pack } from 'tar-stream';
 import { Unpacker, type UnpackReport } from '../host/unpack.ts';
 import { WarrenError } from '../protocol/error.ts';
-import { sandboxPath } from './client.ts';
+import { sandboxPath } from './call.ts';
 import { readText, type Transport } from './transport.ts';
 
 /** Copies a file or folder of the guest to `target`, which must not exist. */

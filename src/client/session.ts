@@ -4,7 +4,7 @@
 import type { Readable } from 'node:stream';
 import { EnvelopeReader, encodeEnvelope } from '../protocol/connect.ts';
 import { WarrenError } from '../protocol/error.ts';
-import { sandboxPath } from './client.ts';
+import { sandboxPath } from './call.ts';
 import { readText, type Transport } from './transport.ts';
 
 export interface SessionSpec {

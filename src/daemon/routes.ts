@@ -16,7 +16,10 @@ import type { OnProgress } from '../sandbox/rooms.ts';
 import { sizeFor } from '../sandbox/settings.ts';
 import { show } from '../sandbox/show.ts';
 import { up } from '../sandbox/up.ts';
+import { parse } from './parse.ts';
+import { auditRoutes } from './routes-audit.ts';
 import { forwardRoutes } from './routes-forward.ts';
+import { policyRoutes } from './routes-policy.ts';
 
 export interface Call {
   conductor: Conductor;
@@ -25,6 +28,8 @@ export interface Call {
   body: unknown;
   signal: AbortSignal;
   onProgress: OnProgress;
+  /** Of streamed routes: a line before the result. Resolves when there is room for more. */
+  emit: (event: unknown) => Promise<void>;
 }
 
 export interface Route {
@@ -186,7 +191,9 @@ export const routes: Route[] = [
     path: '/v1/prune',
     handle: ({ conductor, query }) => prune(conductor, { all: query.get('all') === '1' }),
   },
+  ...auditRoutes,
   ...forwardRoutes,
+  ...policyRoutes,
   { method: 'GET', path: '/v1/doctor', handle: ({ conductor }) => doctor(conductor) },
 ];
 
@@ -202,14 +209,4 @@ function alone(handle: OnSandbox): Route['handle'] {
     const { record } = call.conductor.get(call.params['name']!);
     return await call.conductor.exclusively(record.id, () => handle(call, call.conductor.get(record.id)));
   };
-}
-
-function parse<S extends v.GenericSchema>(schema: S, body: unknown): v.InferOutput<S> {
-  const parsed = v.safeParse(schema, body);
-  if (parsed.success) return parsed.output;
-  const issue = parsed.issues[0];
-  throw new WarrenError({
-    code: 'usage.request',
-    message: `cannot read the request: ${v.getDotPath(issue) ?? 'body'}: ${issue.message}`,
-  });
 }

@@ -61,6 +61,7 @@ async function answer(
     body: await readBody(request),
     signal: gone.signal,
     onProgress: () => {},
+    emit: async () => {},
   };
   if (found.route.streamed) await answerStreamed(found.route, call, response);
   else answerJson(response, 200, (await found.route.handle(call)) ?? {});
@@ -93,11 +94,26 @@ async function answerStreamed(route: Route, call: Call, response: ServerResponse
   };
   const onProgress = throttled((progress) => line({ progress }));
   try {
-    line({ result: (await route.handle({ ...call, onProgress })) ?? {} });
+    const emit = async (event: unknown) => {
+      line({ event });
+      if (response.writableNeedDrain) await drained(response);
+    };
+    line({ result: (await route.handle({ ...call, onProgress, emit })) ?? {} });
   } catch (error) {
     line({ error: WarrenError.from(error) });
   }
   response.end();
+}
+
+/** Or gone. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done).off('close', done);
+      resolve();
+    };
+    response.once('drain', done).once('close', done);
+  });
 }
 
 const PROGRESS_EVERY_MS = 50;

@@ -7,6 +7,7 @@ import type { DoorConfig, FromDoor, ToDoor } from '../egress/door/messages.ts';
 import { connectTcp } from '../egress/flow/connect.ts';
 import { resolveName } from '../egress/flow/resolve.ts';
 import { serveEgress } from '../egress/flow/serve.ts';
+import { parseUpstreamProxy } from '../egress/flow/upstream-proxy.ts';
 import { hostText } from '../egress/names/canonical-host.ts';
 import { SyntheticNames } from '../egress/names/synthetic.ts';
 import { denialHint } from '../egress/policy/hint.ts';
@@ -50,6 +51,7 @@ export async function openDoor(config: DoorConfig, send: (message: FromDoor) => 
     connect: connectTcp,
     extraCa,
     ...(cache && { cache }),
+    ...(config.upstreamProxy !== null && { upstreamProxy: parseUpstreamProxy(config.upstreamProxy) }),
     denialHint: (verdict) => denialHint(config.name, verdict),
     nextFlow: () => ++flows,
     ask({ target, protocol, reason }) {

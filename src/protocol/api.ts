@@ -164,6 +164,8 @@ export interface MergeResult {
     conflicts: string[];
     into: string;
   };
+  /** Of the policy in `warren.json` as it is now; null: there is none, or it cannot be used. */
+  trust: NetworkView['trust'] | null;
 }
 
 export interface TemplateView {
@@ -214,17 +216,12 @@ export interface JournalRecord {
   [key: string]: unknown;
 }
 
-/** A question of a door to a person. `host` and `reason` hold what a guest chose: sanitise before showing. */
-export interface AskView {
-  id: number;
-  host: string;
-  port: number;
-  protocol: string;
-  reason: string;
-}
-
-/** Long calls answer with NDJSON: progress, then one result or one error. */
-export type StreamedLine<T> = { progress: Progress } | { result: T } | { error: ErrorShape };
+/** Long calls answer with NDJSON: progress and events, then one result or one error. */
+export type StreamedLine<T> =
+  | { progress: Progress }
+  | { event: unknown }
+  | { result: T }
+  | { error: ErrorShape };
 
 export interface Progress {
   step: string;

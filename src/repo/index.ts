@@ -3,6 +3,7 @@
 
 export { type DropResult, dropRefs } from './drop-refs.ts';
 export { type MergeOptions, type MergeResult, merge } from './merge.ts';
+export { noteCommit } from './note.ts';
 export { openRepository, type Repository } from './open.ts';
 export { type PackedRepository, type PackInOptions, packIn } from './pack-in.ts';
 export { type Handback, type ReceiveOptions, receive } from './receive.ts';

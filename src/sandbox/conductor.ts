@@ -76,6 +76,7 @@ export class Conductor {
 
   forget(sandbox: Sandbox): void {
     this.forwards.forget(sandbox);
+    this.doors.forget(sandbox.record.id);
     this.#sandboxes.delete(sandbox.record.id);
   }
 

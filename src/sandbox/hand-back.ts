@@ -9,6 +9,8 @@ import { limits } from '../protocol/limits.ts';
 import { merge, openRepository, receive } from '../repo/index.ts';
 import type { Conductor, Sandbox } from './conductor.ts';
 import { guestCommit, guestStatus } from './guest-git.ts';
+import { policyOf } from './network/policy.ts';
+import { writeNote } from './note.ts';
 import type { OnProgress } from './rooms.ts';
 
 const DIFF_LINES_MAX_BYTES = 4 * 1024 * 1024;
@@ -103,6 +105,7 @@ export async function fetchBack(
     'fetched',
     { ref: back.ref, tip: back.tip, commits: back.commits },
   );
+  if (back.commits > 0) await writeNote(conductor, sandbox, root, back.tip);
   return {
     ref: back.ref,
     tip: back.tip,
@@ -187,7 +190,11 @@ export async function mergeBack(
     signal,
   });
   await conductor.journal(sandbox, 'merged', { kind: result.kind, tip: fetch.tip, into });
+  // A policy that came home counts where it takes away, and waits for trust where it adds.
+  await conductor.doors.policyChanged(({ record }) => record.repository?.root === root).catch(() => {});
+  const policy = await policyOf(conductor.rooms.layout, sandbox.record).catch(() => null);
   return {
+    trust: policy?.trust ?? null,
     fetch,
     merge: { kind: result.kind, commit: result.commit ?? null, conflicts: result.conflicts ?? [], into },
   };

@@ -22,6 +22,12 @@ export interface Settings {
   carry: string[];
 }
 
+const USERS_ONLY = [
+  ['downloads', 'what is kept of downloads on this host'],
+  ['ca', 'whom this host trusts'],
+  ['upstreamProxy', 'the way out of this host'],
+] as const;
+
 /** Half of the cores, so that several machines and their user get on. */
 const DEFAULT_CPUS = Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
 
@@ -52,6 +58,18 @@ const fileSchema = v.strictObject({
   /** Read by `egress/policy/parse.ts`. */
   network: v.exactOptional(v.unknown()),
   egress: v.exactOptional(v.unknown()),
+  /** The user's only: files of PEM certificates that upstreams are verified with, besides the system's. */
+  ca: v.exactOptional(
+    v.pipe(v.array(v.pipe(v.string(), v.startsWith('/'), v.maxLength(4096))), v.maxLength(20)),
+  ),
+  /** The user's only: where doors send everything, `http://[user:password@]host:port`. */
+  upstreamProxy: v.exactOptional(
+    v.pipe(
+      v.string(),
+      v.regex(/^http:\/\/(?:[^\s/@]+@)?[^\s/@]+:\d{1,5}\/?$/, 'write "http://proxy.example:3128"'),
+      v.url(),
+    ),
+  ),
   /** The user's only. */
   downloads: v.exactOptional(downloadsSchema),
 });
@@ -82,13 +100,13 @@ export function decide(
   project: FileSettings,
   user: FileSettings,
 ): Settings {
-  if (project.downloads)
-    throw new WarrenError({
-      code: 'usage.settings',
-      message:
-        'cannot use warren.json: what is kept of downloads on this host is not for a repository to choose',
-      remedy: `move "downloads" to ${userSettingsFile()}`,
-    });
+  for (const [key, what] of USERS_ONLY)
+    if (project[key] !== undefined)
+      throw new WarrenError({
+        code: 'usage.settings',
+        message: `cannot use warren.json: ${what} is not for a repository to choose`,
+        remedy: `move "${key}" to ${userSettingsFile()}`,
+      });
   const settings: Settings = {
     environment: request.environment,
     cpus: request.cpus ?? project.cpus ?? user.cpus ?? DEFAULTS.cpus,

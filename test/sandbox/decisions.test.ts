@@ -67,7 +67,7 @@ describe('settings', () => {
   it('name the file and the line of a mistake', () => {
     assert.throws(() => parseSettings('{\n  "memory": ,\n}', 'warren.json'), {
       code: 'usage.settings',
-      message: /warren\.json:2/,
+      message: /warren\.json: line 2/,
     });
     assert.throws(() => parseSettings('{ "memroy": 1 }', 'warren.json'), {
       code: 'usage.settings',

@@ -147,6 +147,7 @@ describe('a value', () => {
         },
       ],
       extraCa: [],
+      upstreamProxy: null,
       downloads: null,
       idleMs: 60_000,
     };

@@ -60,6 +60,8 @@ export async function merge(name: string, flags: MergeFlags): Promise<number> {
     squashed: 'squashed onto',
   }[kind];
   say(`${how} ${into}${commit ? ` (${commit.slice(0, 12)})` : ''}`);
+  if (result.trust === 'new' || result.trust === 'changed')
+    say(`warren.json asks for more network than it gets: warren policy trust ${name}`);
   if (result.fetch.uncommittedTotal > 0) {
     say(
       `left in the sandbox: ${plural(result.fetch.uncommittedTotal, 'uncommitted change')}; to bring them too: warren merge ${name} --commit -m MESSAGE`,

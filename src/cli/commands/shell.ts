@@ -3,6 +3,7 @@
 import type { SessionSpec } from '../../client/session.ts';
 import type { SandboxView } from '../../protocol/api.ts';
 import { WarrenError } from '../../protocol/error.ts';
+import { ShellQuestions } from '../asking.ts';
 import { reattach, runAttached } from '../attach-session.ts';
 import { withClient } from '../context.ts';
 
@@ -17,11 +18,17 @@ export async function shell(name: string, flags: { user?: string; session?: numb
   return await withClient(async (client) => {
     const sandbox = await client.show(name);
     const spec = shellSpec(sandbox, flags.user);
-    const { exitCode } =
-      flags.session === undefined
-        ? await runAttached(client.transport, name, spec)
-        : await reattach(client.transport, name, flags.session, spec);
-    return exitCode;
+    const asked = new ShellQuestions(client.transport, name);
+    const keys = (byte: number) => asked.key(byte);
+    try {
+      const { exitCode } =
+        flags.session === undefined
+          ? await runAttached(client.transport, name, spec, keys)
+          : await reattach(client.transport, name, flags.session, spec, keys);
+      return exitCode;
+    } finally {
+      asked.close();
+    }
   });
 }
 

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { tellSecretValues } from '../../client/secrets.ts';
 import type { NetworkMode, NetworkView, UpResult, Withheld } from '../../protocol/api.ts';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
+import { ShellQuestions } from '../asking.ts';
 import { runAttached } from '../attach-session.ts';
 import { withClient, withProgress } from '../context.ts';
 import { dim, plural, printJson, say } from '../terminal.ts';
@@ -53,7 +54,14 @@ export async function up(path: string | undefined, flags: UpFlags): Promise<numb
       say(`next: warren shell ${name}`);
       return 0;
     }
-    const ended = await runAttached(client.transport, name, shellSpec(result.sandbox));
+    if (asksForMore(result.network)) {
+      const { trust } = await import('./policy.ts');
+      await trust(name, {});
+    }
+    const asked = new ShellQuestions(client.transport, name);
+    const ended = await runAttached(client.transport, name, shellSpec(result.sandbox), (byte) =>
+      asked.key(byte),
+    ).finally(() => asked.close());
     if (!ended.detached)
       say(dim(`sandbox "${name}" goes on: warren shell ${name}, warren merge ${name}, warren rm ${name}`));
     return ended.exitCode;
@@ -81,8 +89,14 @@ export function tell(result: UpResult): void {
       : `sandbox "${sandbox.name}" is already up: ${what}`,
   );
   say(dim(`  ${describeNetwork(result.network, sandbox.name)}`));
+  if (asksForMore(result.network))
+    say(`  warren.json asks for more network than it gets: warren policy trust ${sandbox.name}`);
   if (withheld) for (const line of describeWithheld(withheld)) say(dim(`  ${line}`));
   for (const notice of result.notices) say(`  notice: ${notice}`);
+}
+
+function asksForMore({ trust }: NetworkView): boolean {
+  return trust === 'new' || trust === 'changed';
 }
 
 /** One line. */

@@ -15,6 +15,19 @@ export async function* readAudit(path: string): AsyncGenerator<AuditRecord> {
   }
 }
 
+/** The newest that parses; null when there is none. */
+export async function lastAuditRecord(path: string): Promise<Position | null> {
+  for (const file of (await auditFiles(path)).reverse()) {
+    let last: Position | null = null;
+    for await (const line of linesOf(file)) {
+      const record = openRecord(line, null);
+      if (!('broken' in record)) last = { seq: record.seq, hash: record.hash };
+    }
+    if (last) return last;
+  }
+  return null;
+}
+
 export interface AuditVerdict {
   records: number;
   /** Number of the first record that is kept; older ones went with their file. */

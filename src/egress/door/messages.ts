@@ -29,6 +29,8 @@ export interface DoorConfig {
   secrets: readonly SecretBinding[];
   /** PEM certificates that upstreams are verified with, besides the system's. */
   extraCa: readonly string[];
+  /** `http://[user:password@]host:port`; null: straight out. */
+  upstreamProxy: string | null;
   /** Null: every download is fetched. */
   downloads: DownloadSettings | null;
   /** It ends when nothing was asked of it for so long. */

@@ -7,8 +7,9 @@ import { hostText } from '../names/canonical-host.ts';
 import { vetAddresses } from '../names/vetting.ts';
 import type { Allowed, Target } from '../policy/verdict.ts';
 import type { DoorLimits, DoorParts } from './parts.ts';
+import { dialThrough } from './upstream-proxy.ts';
 
-export type DialParts = Pick<DoorParts, 'resolve' | 'ownAddresses' | 'connect' | 'policy'>;
+export type DialParts = Pick<DoorParts, 'resolve' | 'ownAddresses' | 'connect' | 'policy' | 'upstreamProxy'>;
 export type Grant = Pick<Allowed, 'allowPrivate' | 'hostService' | 'exactAddress'>;
 
 export type Dialed =
@@ -29,6 +30,9 @@ export async function dial(
   if (grant.hostService !== undefined)
     return connectTo(parts, limits, [LOOPBACK], grant.hostService, hostText(target.host));
   const what = hostText(target.host);
+  // What a name resolves to is not known here then: the user has chosen that.
+  if (parts.upstreamProxy && target.host.kind === 'name')
+    return await dialThrough(parts.upstreamProxy, `${what}:${target.port}`, limits.connectMs);
   const found =
     target.host.kind === 'name' ? await resolve(parts, limits, target.host.name) : [target.host.address];
   if (found === null) return { failed: `${what} could not be resolved` };
@@ -51,6 +55,8 @@ export async function dial(
     else usable.push(address);
   }
   if (usable.length === 0) return objection!;
+  if (parts.upstreamProxy)
+    return await dialThrough(parts.upstreamProxy, `${what}:${target.port}`, limits.connectMs);
   // IPv4 first: a host without a way to IPv6 is common, and its packets may vanish.
   usable.sort((a, b) => Number(a.includes(':')) - Number(b.includes(':')));
   return connectTo(parts, limits, usable.slice(0, MAX_TRIED), target.port, what);

@@ -8,6 +8,7 @@ import type { RuledPolicy } from '../policy/judge.ts';
 import type { Asked, Denied, Protocol, Target } from '../policy/verdict.ts';
 import type { Authority } from '../tls/authority.ts';
 import type { Secrets } from './secrets.ts';
+import type { UpstreamProxy } from './upstream-proxy.ts';
 
 export type DoorPolicy = Pick<
   RuledPolicy,
@@ -33,6 +34,8 @@ export interface DoorParts {
   ownAddresses(): readonly string[];
   /** A new connection to a vetted literal address; it may still be connecting (`connect` or `error` follows). */
   connect(address: string, port: number): Socket;
+  /** Through which everything goes out but services of this host; names are resolved there, and not here. */
+  upstreamProxy?: UpstreamProxy;
   /** Only `true` lets the flow through. Without it, whatever would be asked is denied. */
   ask?: (question: Question) => Promise<boolean>;
   secrets?: Secrets;

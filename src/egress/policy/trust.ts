@@ -1,6 +1,7 @@
 // How far a repository's own policy is followed. What a person trusted counts; a change of it may only take away
 // until it is trusted again. Pure.
 
+import { canonical } from './canonical.ts';
 import type { Entry, Network } from './rule.ts';
 
 /** The two keys of a `warren.json`, as they came out of it. */
@@ -84,14 +85,4 @@ function lists(egress: unknown): Lists {
     profiles: ((profiles as string[] | undefined) ?? []).filter((name) => name !== 'none' && name !== 'open'),
     ask: ask === true,
   };
-}
-
-/** The same text for the same value, whatever the order of its keys. */
-function canonical(value: unknown): string {
-  const sorted = JSON.stringify(value, (_, field: unknown) =>
-    field !== null && typeof field === 'object' && !Array.isArray(field)
-      ? Object.fromEntries(Object.entries(field).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : field,
-  );
-  return sorted ?? '';
 }

@@ -18,7 +18,10 @@ import type { Host } from '../names/host.ts';
 export function upstreamContext(extraCa: readonly string[]): SecureContext {
   const system = getCACertificates('system');
   const roots = system.length > 0 ? system : rootCertificates;
-  return createSecureContext({ ca: [...roots, ...extraCa], minVersion: 'TLSv1.2' });
+  return createSecureContext({
+    ca: [...roots, ...getCACertificates('extra'), ...extraCa],
+    minVersion: 'TLSv1.2',
+  });
 }
 
 export type Secured = { socket: TLSSocket } | { failed: string };

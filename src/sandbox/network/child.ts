@@ -29,7 +29,12 @@ export function startDoor(
     PASSED_ON.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   );
   const child = fork(program, [], {
+    // No core file: there are secrets in its memory. The shell becomes the process.
+    execPath: '/bin/sh',
     execArgv: [
+      '-c',
+      'ulimit -c 0 && exec "$0" "$@"',
+      process.execPath,
       '--disable-warning=ExperimentalWarning',
       `--max-old-space-size=${MAX_HEAP_MIB}`,
       ...DOOR_NODE_FLAGS,

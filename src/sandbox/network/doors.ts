@@ -1,5 +1,6 @@
 // The doors of all sandboxes: opened with a machine, closed with it, told when a policy has changed.
 
+import { join } from 'node:path';
 import type { AuthorityPem } from '../../egress/tls/authority.ts';
 import { doorFiles, projectFiles, sandboxFiles } from '../../host/layout.ts';
 import type { Machine } from '../../machine/machine.ts';
@@ -10,13 +11,14 @@ import { DoorKeeper } from './keeper.ts';
 import { type EffectivePolicy, policyOf } from './policy.ts';
 import { Questions } from './questions.ts';
 import { tellSessions } from './sessions.ts';
+import { FileWatch } from './watch-files.ts';
+import { waySettings } from './way.ts';
 
 const IDLE_MS = 60_000;
 const TRUST_TIMEOUT_MS = 30_000;
 
 interface Open {
   keeper: DoorKeeper;
-  questions: Questions;
   /** In force; kept when a later one cannot be read. */
   policy: EffectivePolicy | undefined;
 }
@@ -25,11 +27,17 @@ export class Doors {
   readonly #conductor: Conductor;
   readonly #program: string;
   readonly #open = new Map<string, Open>();
+  readonly #questions = new Map<string, Questions>();
+  readonly #watch: FileWatch;
 
   /** `program`: the built `door-process.js`. */
   constructor(conductor: Conductor, program: string) {
     this.#conductor = conductor;
     this.#program = program;
+    this.#watch = new FileWatch(
+      () => this.#handWritten(),
+      () => void this.policyChanged(() => true).catch(() => {}),
+    );
   }
 
   /** Keeps a door for this machine from now on. The guest is told whom to trust before its first program starts. */
@@ -44,7 +52,8 @@ export class Doors {
     const { id } = sandbox.record;
     if (this.#open.get(id)?.keeper.machine === machine) return;
     void this.#open.get(id)?.keeper.close();
-    const questions = new Questions();
+    this.#watch.start();
+    const questions = this.questions(id);
     const keeper = new DoorKeeper({
       machine,
       program: this.#program,
@@ -60,14 +69,14 @@ export class Doors {
           authority: await this.#authority(sandbox),
           rulesets: this.#rulesets(id, await this.#policy(sandbox)),
           secrets: await this.#conductor.secrets.bindingsFor(sandbox.record),
-          extraCa: [],
+          ...(await waySettings()),
           downloads: await downloadSettings(this.#conductor.rooms.storeFolders.downloads),
           idleMs: IDLE_MS,
         };
       },
       onFailure: (why) => void this.#conductor.journal(sandbox, 'door-failed', { why }).catch(() => {}),
     });
-    this.#open.set(id, { keeper, questions, policy: undefined });
+    this.#open.set(id, { keeper, policy: undefined });
     machine.once('gone', () => void this.#closeOf(id, machine));
   }
 
@@ -79,11 +88,21 @@ export class Doors {
   }
 
   async closeAll(): Promise<void> {
+    this.#watch.stop();
     await Promise.all([...this.#open.keys()].map((id) => this.close(id)));
   }
 
-  questions(id: string): Questions | undefined {
-    return this.#open.get(id)?.questions;
+  /** Those who watch stay through stops and starts. */
+  questions(id: string): Questions {
+    const questions = this.#questions.get(id) ?? new Questions();
+    this.#questions.set(id, questions);
+    return questions;
+  }
+
+  /** Of a sandbox that is no more. */
+  forget(id: string): void {
+    this.#questions.get(id)?.end();
+    this.#questions.delete(id);
   }
 
   /** Of a door process, if one runs now. */
@@ -133,11 +152,22 @@ export class Doors {
 
   /** With somebody watching, what no rule allows is asked. */
   #rulesets(id: string, { rulesets }: EffectivePolicy) {
-    const asks = this.questions(id)?.watched === true;
+    const asks = this.questions(id).watched;
     const isAsked = rulesets.map((ruleset) => ({ ...ruleset, ask: ruleset.ask && asks }));
     return asks
       ? [{ source: 'session' as const, network: null, ask: true, profiles: null, rules: [] }, ...isAsked]
       : isAsked;
+  }
+
+  /** Of sandboxes whose door runs now: the next door reads them anyhow. */
+  #handWritten(): string[] {
+    const running = this.#conductor.list().filter(({ record }) => this.pid(record.id) !== undefined);
+    if (running.length === 0) return [];
+    const roots = running.flatMap(({ record }) => (record.repository ? [record.repository.root] : []));
+    return [
+      join(this.#conductor.rooms.layout.config, 'config.json'),
+      ...roots.map((root) => join(root, 'warren.json')),
+    ];
   }
 
   async #policy(sandbox: Sandbox): Promise<EffectivePolicy> {

@@ -2,7 +2,9 @@
 // once. Nobody there to answer, or too many: no.
 
 import type { FromDoor } from '../../egress/door/messages.ts';
-import type { AskView } from '../../protocol/api.ts';
+import { canonicalHost } from '../../egress/names/canonical-host.ts';
+import { describeHost } from '../../egress/names/describe-host.ts';
+import type { AskView } from '../../protocol/policy.ts';
 
 const MAX_PENDING = 3;
 const MAX_PER_MINUTE = 10;
@@ -18,11 +20,22 @@ export class Questions {
   readonly #pending = new Map<string, Pending>();
   readonly #watchers = new Set<(pending: AskView[]) => void>();
   readonly #nowMs: () => number;
+  readonly #ended = Promise.withResolvers<void>();
   #askedMs: number[] = [];
   #nr = 0;
 
   constructor(nowMs: () => number = () => performance.now()) {
     this.#nowMs = nowMs;
+  }
+
+  /** Resolves when its sandbox has gone for good. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  end(): void {
+    this.dropAll();
+    this.#ended.resolve();
   }
 
   get watched(): boolean {
@@ -57,7 +70,7 @@ export class Questions {
       return;
     }
     this.#askedMs.push(nowMs);
-    const view: AskView = { id: ++this.#nr, host, port, protocol, reason };
+    const view: AskView = { id: ++this.#nr, host, port, protocol, reason, ...described(host) };
     this.#pending.set(key, { view, answers: [answer] });
     this.#tell();
   }
@@ -86,4 +99,11 @@ export class Questions {
   #tell(): void {
     for (const watcher of this.#watchers) watcher(this.list());
   }
+}
+
+function described(text: string): Pick<AskView, 'registrable' | 'warning'> {
+  const host = canonicalHost(text.includes(':') && !text.startsWith('[') ? `[${text}]` : text);
+  if ('refused' in host) return { registrable: null, warning: 'it is no name of a host' };
+  const { registrable, warning } = describeHost(host);
+  return { registrable, warning };
 }

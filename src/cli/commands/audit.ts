@@ -1,0 +1,50 @@
+// `warren audit`, `audit verify`.
+
+import { readAudit, verifyAudit } from '../../client/policy.ts';
+import type { AuditRecordView } from '../../protocol/policy.ts';
+import { AuditLines } from '../audit-line.ts';
+import { withClient } from '../context.ts';
+import { dim, plural, print, printJson, say } from '../terminal.ts';
+
+interface AuditFlags {
+  follow?: boolean;
+  json?: boolean;
+  denied?: boolean;
+}
+
+/** With `--json`, a record a line: an audit has no end that a list could wait for. */
+export async function audit(name: string, flags: AuditFlags): Promise<void> {
+  const lines = new AuditLines();
+  let shown = 0;
+  const tell = (record: AuditRecordView) => {
+    const line = flags.json ? JSON.stringify(record) : lines.line(record);
+    if (line === null) return;
+    shown++;
+    print(line);
+  };
+  const leave = new AbortController();
+  const onSignal = () => leave.abort();
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  const options = { follow: flags.follow === true, denied: flags.denied === true, signal: leave.signal };
+  try {
+    await withClient((client) => readAudit(client.transport, name, options, tell));
+  } catch (error) {
+    if (!leave.signal.aborted) throw error;
+  }
+  if (shown === 0 && !flags.json)
+    say(dim(flags.denied ? 'nothing was denied' : 'nothing has wanted out yet'));
+}
+
+export async function verify(name: string, flags: { json?: boolean }): Promise<number> {
+  const verdict = await withClient((client) => verifyAudit(client.transport, name));
+  const { records, first, head, broken } = verdict;
+  if (flags.json) printJson(verdict);
+  else if (broken) say(`NOT whole: line ${broken.line} of ${broken.file} ${broken.why}`);
+  else
+    print(
+      head
+        ? `whole: ${plural(records, 'record')} from number ${first} to ${head.seq}, head ${head.hash}`
+        : 'whole: no record yet',
+    );
+  return broken ? 1 : 0;
+}

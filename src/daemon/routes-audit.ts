@@ -1,0 +1,26 @@
+// The part of the API that reads what wanted out of a sandbox.
+
+import * as v from 'valibot';
+import type { AuditFilter } from '../sandbox/network/audit.ts';
+import { checkAudit, tellAudit } from '../sandbox/network/audit.ts';
+import { parse } from './parse.ts';
+import type { Route } from './routes.ts';
+
+const filterSchema = v.object({ follow: v.boolean(), denied: v.boolean() });
+
+export const auditRoutes: Route[] = [
+  {
+    method: 'POST',
+    path: '/v1/sandboxes/:name/audit',
+    streamed: true,
+    handle: async ({ conductor, params, body, signal, emit }) => {
+      const filter: AuditFilter = parse(filterSchema, body);
+      await tellAudit(conductor, conductor.get(params['name']!), filter, signal, emit);
+    },
+  },
+  {
+    method: 'GET',
+    path: '/v1/sandboxes/:name/audit/verify',
+    handle: ({ conductor, params }) => checkAudit(conductor, conductor.get(params['name']!)),
+  },
+];

@@ -1,0 +1,127 @@
+// What the daemon tells of a sandbox's policy and takes for it, and records of its audit. Hosts, methods and paths in
+// records were chosen by a guest: sanitise before showing.
+
+import type { NetworkView } from './api.ts';
+
+export interface RuleView {
+  /** `sandbox:allow[0]:example.com`: the name that decisions are told with. */
+  id: string;
+  effect: 'allow' | 'deny';
+  where: string;
+  /** `https:443`; empty for a deny rule about everything that is spoken there. */
+  speaks: string[];
+  methods: string[] | null;
+  paths: string[] | null;
+  git: { fetch: boolean; push: string | null } | null;
+  allowPrivate: boolean;
+  comment: string | null;
+}
+
+export interface PolicyView {
+  name: string;
+  network: NetworkView;
+  /** In the order of precedence. */
+  rules: RuleView[];
+  files: { sandbox: string; project: string | null; repository: string | null; user: string };
+}
+
+export type RuleScope = 'sandbox' | 'project';
+
+/** One rule for each of `hosts`: `example.com`, `*.example.com:8443`, `10.1.0.0/16`. */
+export interface RulesRequest {
+  effect: 'allow' | 'deny';
+  scope: RuleScope;
+  /** Takes such rules away instead. */
+  remove: boolean;
+  hosts: string[];
+  /** Ports of this computer's loopback, as `host.warren.internal`. */
+  hostServices: number[];
+  /** Null: https, or http at port 80. */
+  protocol: 'http' | 'tcp' | 'tls-passthrough' | null;
+  methods: string[];
+  paths: string[];
+  allowPrivate: boolean;
+}
+
+export interface RulesResult {
+  /** What was not there before, or is not there any more; as in `warren.json`. */
+  changed: unknown[];
+  /** What still speaks against it. */
+  notices: string[];
+}
+
+export interface CheckResult {
+  decision: 'allow' | 'deny' | 'ask';
+  ruleId: string | null;
+  reason: string | null;
+  /** Behind `warren policy allow NAME`. */
+  allowWith: string | null;
+}
+
+export interface ProposalView {
+  /** For `egress.allow` of `warren.json`. */
+  entries: unknown[];
+  left: { host: string; why: string }[];
+}
+
+export interface TrustView {
+  state: NetworkView['trust'];
+  /** Of what `warren.json` says now: trust is given to this. */
+  digest: string;
+  /** The keys `network` and `egress` of `warren.json` as they are. */
+  asks: { network?: unknown; egress?: unknown };
+  /** What was trusted before. */
+  trusted: { network?: unknown; egress?: unknown } | null;
+}
+
+/** `never` denies from now on. All but `once` and `no` become rules. */
+export type Answer = 'once' | 'sandbox' | 'project' | 'no' | 'never';
+export const ANSWERS: readonly Answer[] = ['once', 'sandbox', 'project', 'no', 'never'];
+
+/** A question of a door to a person. */
+export interface AskView {
+  id: number;
+  /** ASCII. */
+  host: string;
+  port: number;
+  protocol: string;
+  reason: string;
+  /** The part of the name that somebody registered; null for addresses. */
+  registrable: string | null;
+  /** That letters of the name imitate others, in words that are safe to print. */
+  warning: string | null;
+}
+
+/** One line of `audit.jsonl`; what else it holds depends on `kind`. */
+export interface AuditRecordView {
+  seq: number;
+  time: string;
+  kind: 'dns' | 'flow' | 'request' | 'notice';
+  flow: number | null;
+  host: string;
+  port: number | null;
+  decision: 'allow' | 'deny' | 'ask';
+  ruleId: string | null;
+  reason: string | null;
+  begun?: true;
+  type?: string;
+  answer?: string;
+  protocol?: string | null;
+  method?: string;
+  path?: string;
+  status?: number | null;
+  cached?: true;
+  code?: string;
+  secrets?: readonly string[];
+  bytesUp?: number;
+  bytesDown?: number;
+  [key: string]: unknown;
+}
+
+export interface AuditCheck {
+  records: number;
+  /** Number of the oldest record that is kept. */
+  first: number | null;
+  head: { seq: number; hash: string } | null;
+  broken: { file: string; line: number; why: string } | null;
+}

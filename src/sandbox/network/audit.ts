@@ -1,0 +1,39 @@
+// Reads the audit of a sandbox for a person or a program.
+
+import { followAudit } from '../../egress/audit/follow.ts';
+import { readAudit, verifyAudit } from '../../egress/audit/read.ts';
+import { doorFiles, sandboxFiles } from '../../host/layout.ts';
+import type { AuditCheck } from '../../protocol/policy.ts';
+import type { Conductor, Sandbox } from '../conductor.ts';
+
+export interface AuditFilter {
+  /** Goes on with what is written, until `signal` or the end of the sandbox. */
+  follow: boolean;
+  /** Only what was not let through. */
+  denied: boolean;
+}
+
+export async function tellAudit(
+  conductor: Conductor,
+  sandbox: Sandbox,
+  { follow, denied }: AuditFilter,
+  signal: AbortSignal,
+  emit: (record: unknown) => Promise<void>,
+): Promise<void> {
+  const path = auditOf(conductor, sandbox);
+  const gone = new AbortController();
+  void conductor.doors.questions(sandbox.record.id).ended.then(() => gone.abort());
+  const records = follow ? followAudit(path, AbortSignal.any([signal, gone.signal])) : readAudit(path);
+  for await (const record of records) {
+    if (signal.aborted) return;
+    if (!denied || record.decision !== 'allow') await emit(record);
+  }
+}
+
+export async function checkAudit(conductor: Conductor, sandbox: Sandbox): Promise<AuditCheck> {
+  return await verifyAudit(auditOf(conductor, sandbox));
+}
+
+export function auditOf(conductor: Conductor, { record }: Sandbox): string {
+  return doorFiles(sandboxFiles(conductor.rooms.layout, record.id).folder).audit;
+}

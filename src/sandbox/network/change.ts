@@ -1,0 +1,142 @@
+// What a person says about a policy: a rule for one sandbox or a whole project, an answer to a question of a door, and
+// trust in what a repository's own `warren.json` asks for. Written down first, then told to the doors that run.
+
+import { createHash } from 'node:crypto';
+import { canonical } from '../../egress/policy/canonical.ts';
+import { checkAccess } from '../../egress/policy/check.ts';
+import { createPolicy } from '../../egress/policy/judge.ts';
+import { parsePolicy } from '../../egress/policy/parse.ts';
+import type { Entry } from '../../egress/policy/rule.ts';
+import { followed } from '../../egress/policy/trust.ts';
+import { entryForQuestion, entryOf, withEntries, withoutEntries } from '../../egress/policy/write-entry.ts';
+import { doorFiles, projectFiles, sandboxFiles } from '../../host/layout.ts';
+import { WarrenError } from '../../protocol/error.ts';
+import type { Answer, RuleScope, RulesRequest, RulesResult, TrustView } from '../../protocol/policy.ts';
+import type { Conductor, Sandbox } from '../conductor.ts';
+import { policyOf, projectPolicy } from './policy.ts';
+import { type RulesFile, readRulesFile, writeRulesFile } from './rules-file.ts';
+
+/** Throws `usage.policy` for what can be no rule. */
+export async function changeRules(
+  conductor: Conductor,
+  sandbox: Sandbox,
+  request: RulesRequest,
+): Promise<RulesResult> {
+  const entries: Entry[] = [
+    ...request.hosts.map((host) => entryOf(host, request)),
+    ...request.hostServices.map((hostService) => ({
+      hostService,
+      ...(request.protocol === 'http' && { protocol: 'http' as const }),
+    })),
+  ];
+  const { effect, scope } = request;
+  parsePolicy({ egress: { [effect]: entries } }, { source: scope, file: 'this rule' });
+  const changed = await edit(conductor, sandbox, scope, (rules) =>
+    request.remove ? withoutEntries(rules, effect, entries) : withEntries(rules, effect, entries),
+  );
+  const notices = effect === 'allow' && !request.remove ? await stillDenied(conductor, sandbox, request) : [];
+  return { changed, notices };
+}
+
+/** Answers false when nobody waits for it any more; the rule is kept all the same. */
+export async function answerQuestion(
+  conductor: Conductor,
+  sandbox: Sandbox,
+  id: number,
+  answer: Answer,
+): Promise<boolean> {
+  const questions = conductor.doors.questions(sandbox.record.id);
+  const asked = questions.find(id);
+  if (!asked) return false;
+  if (answer === 'sandbox' || answer === 'project' || answer === 'never') {
+    const effect = answer === 'never' ? 'deny' : 'allow';
+    const scope = answer === 'project' ? 'project' : 'sandbox';
+    await edit(conductor, sandbox, scope, (rules) => withEntries(rules, effect, [entryForQuestion(asked)]));
+  }
+  await conductor.journal(sandbox, 'answered', { host: asked.host, port: asked.port, answer });
+  return questions.answer(id, answer !== 'no' && answer !== 'never');
+}
+
+/** Throws `sandbox.no-repository`, and `usage.policy` when `warren.json` cannot be used. */
+export async function trustView(conductor: Conductor, { record }: Sandbox): Promise<TrustView> {
+  const { layout } = conductor.rooms;
+  const { now, said } = await projectPolicy(layout, rootOf(record));
+  const { fitting = [] } = await readRulesFile(doorFiles(sandboxFiles(layout, record.id).folder).policy);
+  const { state } = followed(now, said.trusted ?? null, fitting);
+  return { state, digest: digestOf(now), asks: now, trusted: said.trusted ?? null };
+}
+
+/** `digest`: of what the person has seen. Throws `sandbox.policy-changed` when it is something else by now. */
+export async function trust(conductor: Conductor, sandbox: Sandbox, digest: string): Promise<void> {
+  const { layout } = conductor.rooms;
+  const root = rootOf(sandbox.record);
+  await conductor.exclusively(`policy ${root}`, async () => {
+    const { now, said, file } = await projectPolicy(layout, root);
+    if (digestOf(now) !== digest)
+      throw new WarrenError({
+        code: 'sandbox.policy-changed',
+        message: 'cannot trust warren.json: it has changed since it was shown',
+        remedy: `look at it again: warren policy trust ${sandbox.record.name}`,
+      });
+    await writeRulesFile(file, { ...said, trusted: now });
+  });
+  await conductor.journal(sandbox, 'policy-trusted', { digest });
+  await conductor.doors.policyChanged(({ record }) => record.repository?.root === root);
+}
+
+async function edit(
+  conductor: Conductor,
+  sandbox: Sandbox,
+  scope: RuleScope,
+  change: (rules: RulesFile) => { lists: RulesFile; changed: Entry[] },
+): Promise<Entry[]> {
+  const { layout } = conductor.rooms;
+  const { id, repository } = sandbox.record;
+  const file =
+    scope === 'sandbox'
+      ? doorFiles(sandboxFiles(layout, id).folder).policy
+      : projectFiles(layout, rootOf(sandbox.record)).policy;
+  const changed = await conductor.exclusively(
+    `policy ${scope === 'sandbox' ? id : repository!.root}`,
+    async () => {
+      const { lists, changed } = change(await readRulesFile(file));
+      parsePolicy({ egress: { allow: lists.allow, deny: lists.deny } }, { source: scope, file });
+      if (changed.length > 0) await writeRulesFile(file, lists);
+      return changed;
+    },
+  );
+  if (changed.length > 0) {
+    await conductor.journal(sandbox, 'policy-changed', { scope, entries: changed });
+    await conductor.doors.policyChanged(({ record }) =>
+      scope === 'sandbox' ? record.id === id : record.repository?.root === repository?.root,
+    );
+  }
+  return changed;
+}
+
+/** A rule that allows is not enough where another denies. */
+async function stillDenied(
+  conductor: Conductor,
+  { record }: Sandbox,
+  { hosts }: RulesRequest,
+): Promise<string[]> {
+  const policy = createPolicy((await policyOf(conductor.rooms.layout, record)).rulesets);
+  return hosts.flatMap((host) => {
+    if (/[*/]/.test(host)) return [];
+    const { decision, ruleId, reason } = checkAccess(policy, host, 'GET');
+    return decision === 'deny' && ruleId !== null && reason !== null ? [reason] : [];
+  });
+}
+
+function rootOf({ name, repository }: Sandbox['record']): string {
+  if (repository) return repository.root;
+  throw new WarrenError({
+    code: 'sandbox.no-repository',
+    message: `sandbox "${name}" has no repository, so it belongs to no project`,
+    remedy: `for this sandbox alone: warren policy allow ${name} HOST`,
+  });
+}
+
+function digestOf(value: unknown): string {
+  return createHash('sha256').update(canonical(value)).digest('hex');
+}

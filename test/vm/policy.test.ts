@@ -1,0 +1,203 @@
+// What a person can say about the network of a sandbox, and see of it: rules, trust, questions, the audit, the note on
+// what came home.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import type { SandboxView, UpResult } from '../../src/protocol/api.ts';
+import type {
+  AskView,
+  AuditRecordView,
+  CheckResult,
+  PolicyView,
+  ProposalView,
+} from '../../src/protocol/policy.ts';
+import { openWarren, removeAfter, until } from './harness.ts';
+
+const warren = openWarren();
+const origin = createServer((_request, response) => response.end('from the host\n'));
+origin.listen(0, '127.0.0.1');
+await once(origin, 'listening');
+after(() => origin.close());
+const { port } = origin.address() as AddressInfo;
+const curl = (url: string) => ['curl', '-sS', '--max-time', '90', url];
+
+describe('the policy of a sandbox', () => {
+  it('is shown, changed and checked; what was denied is learned from, and all of it is in the audit', async (t) => {
+    removeAfter(t, warren, 'ruled');
+    const repository = warren.repository('ruled', { 'package.json': '{}' });
+    const { network } = await warren.json<UpResult>(['up', '--name', 'ruled'], { cwd: repository });
+    assert.deepEqual(network.profiles, ['npm', 'git-hosts', 'apt']);
+    assert.equal(network.trust, 'absent');
+
+    const url = `http://host.warren.internal:${port}/`;
+    const denied = await warren.ok(['exec', 'ruled', '--', ...curl(url)]);
+    assert.match(denied, /no rule allows it/);
+    const [, remedy] = /warren (policy allow ruled .*)/.exec(denied)!;
+    assert.equal(remedy, `policy allow ruled --host-service ${port}`);
+    const { entries } = await warren.json<ProposalView>(['policy', 'learn', 'ruled']);
+    assert.deepEqual(entries, [{ hostService: port }]);
+    await warren.ok([...remedy.split(' '), '--http']);
+    assert.equal(await warren.ok(['exec', 'ruled', '--', ...curl(url)]), 'from the host\n');
+    assert.deepEqual((await warren.json<ProposalView>(['policy', 'learn', 'ruled'])).entries, []);
+
+    await warren.ok(['policy', 'deny', 'ruled', '*.example.com']);
+    const view = await warren.json<PolicyView>(['policy', 'show', 'ruled']);
+    const own = view.rules.filter(({ id }) => id.startsWith('sandbox:'));
+    assert.deepEqual(
+      own.map(({ effect, where }) => [effect, where]),
+      [
+        ['deny', '*.example.com'],
+        ['allow', 'host.warren.internal'],
+      ],
+    );
+    assert.equal(statSync(view.files.sandbox).mode & 0o777, 0o600);
+    const check = await warren.run(['policy', 'check', 'ruled', 'https://a.example.com/x', '--json']);
+    assert.equal(check.code, 1);
+    assert.equal((JSON.parse(check.stdout) as CheckResult).ruleId, 'sandbox:deny[0]:*.example.com');
+    const allowed = await warren.run(['policy', 'allow', 'ruled', 'a.example.com']);
+    assert.match(allowed.stderr, /notice: still .*denied by rule sandbox:deny/);
+    await warren.ok(['policy', 'rm', 'ruled', 'a.example.com']);
+    await warren.ok(['policy', 'rm', '--deny', 'ruled', '*.example.com']);
+    for (const wrong of ['*', '*.com', 'https://a.example', 'a.example/x', 'a b'])
+      await warren.fails(['policy', 'allow', 'ruled', wrong], 'usage.policy');
+    await warren.fails(['policy', 'allow', 'ruled'], 'usage.policy');
+    await warren.fails(['policy', 'watch', 'ruled'], 'usage.no-terminal');
+
+    const records = (await warren.ok(['audit', 'ruled', '--json']))
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as AuditRecordView);
+    const requests = records.filter(({ kind, begun }) => kind === 'request' && !begun);
+    assert.deepEqual(
+      requests.map(({ decision, status }) => [decision, status]),
+      [
+        ['deny', 403],
+        ['allow', 200],
+      ],
+    );
+    const text = await warren.ok(['audit', 'ruled', '--denied']);
+    assert.match(text, /deny {2}GET http:\/\/host\.warren\.internal/);
+    assert.doesNotMatch(text, /allow/);
+    assert.match(await warren.ok(['audit', 'verify', 'ruled']), /^whole: \d+ records from number 1 /);
+    const file = join(warren.data, 'sandboxes', (await one('ruled')).id, 'audit.jsonl');
+    const whole = readFileSync(file, 'utf8');
+    writeFileSync(file, whole.replace('"deny"', '"alow"'));
+    const broken = await warren.run(['audit', 'verify', 'ruled']);
+    assert.equal(broken.code, 1);
+    assert.match(broken.stderr, /was changed/);
+    writeFileSync(file, whole);
+  });
+
+  it('follows warren.json as far as it is trusted, also when it comes home from a guest', async (t) => {
+    removeAfter(t, warren, 'asking');
+    const repository = warren.repository('asking', {
+      'warren.json': `{ "egress": { "allow": [{ "hostService": ${port}, "protocol": "http" }] } } // please`,
+    });
+    const url = `http://host.warren.internal:${port}/`;
+    const up = await warren.run(['up', '--detach', '--name', 'asking'], { cwd: repository });
+    assert.match(up.stderr, /asks for more network than it gets: warren policy trust asking/);
+    assert.match(await warren.ok(['exec', 'asking', '--', ...curl(url)]), /no rule allows it/);
+    await warren.fails(['policy', 'trust', 'asking'], 'usage.no-terminal');
+    await warren.ok(['policy', 'trust', 'asking', '--yes']);
+    assert.equal(await warren.ok(['exec', 'asking', '--', ...curl(url)]), 'from the host\n');
+
+    await warren.sh(
+      'asking',
+      `echo '{ "egress": { "allow": ["evil.example"], "deny": ["a.example"] } }' > warren.json && git commit -qam wide`,
+    );
+    const merged = await warren.run(['merge', 'asking'], { cwd: repository });
+    assert.equal(merged.code, 0, merged.stderr);
+    assert.match(merged.stderr, /asks for more network than it gets/);
+    const check = async (what: string) =>
+      JSON.parse((await warren.run(['policy', 'check', 'asking', what, '--json'])).stdout) as CheckResult;
+    assert.equal((await check('evil.example')).decision, 'deny');
+    assert.match((await check('a.example')).ruleId!, /deny/);
+    assert.match(await warren.ok(['exec', 'asking', '--', ...curl(url)]), /no rule allows it/, 'taken away');
+
+    const note = warren.git(repository, 'notes', '--ref=warren', 'show', 'HEAD');
+    assert.match(note, /^Warren-Sandbox: asking [0-9a-f]{12}$/m);
+    assert.match(note, /^Warren-Journal: sha256:[0-9a-f]{64} of the first \d+ bytes$/m);
+    const [, hash, seq] = /^Warren-Audit: sha256:([0-9a-f]{64}) of record (\d+)$/m.exec(note)!;
+    const audit = readFileSync(
+      join(warren.data, 'sandboxes', (await one('asking')).id, 'audit.jsonl'),
+      'utf8',
+    );
+    assert.equal(JSON.parse(audit.split('\n')[Number(seq) - 1]!).hash, hash);
+
+    // Spoiled by hand: nothing may go out, and whoever asks is told.
+    appendFileSync(join(repository, 'warren.json'), '{');
+    await warren.fails(['policy', 'check', 'asking', 'a.example'], 'usage.settings');
+  });
+
+  it('asks whoever watches, and waits for the answer', async (t) => {
+    removeAfter(t, warren, 'watched');
+    await warren.ok(['up', '--detach', '--name', 'watched'], { cwd: warren.repository('watched') });
+    let pending: AskView[] = [];
+    const watching = watch('watched', (now) => {
+      pending = now;
+    });
+    t.after(() => watching.destroy());
+    const question = async (host: string) =>
+      await until('the question', () => pending.find((each) => each.host === host));
+
+    const no = warren.ok(['exec', 'watched', '--', ...curl('https://no.example/')]);
+    const first = await question('no.example');
+    assert.deepEqual([first.port, first.protocol, first.registrable], [443, 'https', 'no.example']);
+    await answer('watched', first.id, 'never');
+    assert.match(await no, /no\.example:443: denied by rule sandbox:deny\[0\]:no\.example|no rule allows it/);
+
+    // Allowed, it is looked up, and there is no such name.
+    const yes = warren.ok(['exec', 'watched', '--', ...curl('http://yes.invalid/')]);
+    await answer('watched', (await question('yes.invalid')).id, 'sandbox');
+    assert.match(await yes, /could not be resolved/);
+    const { rules } = await warren.json<PolicyView>(['policy', 'show', 'watched']);
+    assert.deepEqual(
+      rules.filter(({ id }) => id.startsWith('sandbox:')).map(({ id }) => id),
+      ['sandbox:deny[0]:no.example', 'sandbox:allow[0]:yes.invalid'],
+    );
+
+    watching.destroy();
+    await until('nobody is asked', async () =>
+      /no rule allows it/.test(await warren.ok(['exec', 'watched', '--', ...curl('https://later.example/')])),
+    );
+  });
+});
+
+async function one(name: string): Promise<SandboxView> {
+  return await warren.json<SandboxView>(['show', name]);
+}
+
+const socketPath = join(warren.home, '.local/state/warren/run/daemon.sock');
+
+/** What `warren policy watch` reads. */
+function watch(name: string, onChange: (pending: AskView[]) => void) {
+  const call = request(
+    { socketPath, path: `/v1/sandboxes/${name}/questions`, method: 'POST' },
+    (response) => {
+      let kept = '';
+      response.on('error', () => {});
+      response.setEncoding('utf8').on('data', (text: string) => {
+        const lines = (kept + text).split('\n');
+        kept = lines.pop()!;
+        for (const line of lines) onChange((JSON.parse(line) as { event: AskView[] }).event);
+      });
+    },
+  );
+  call.on('error', () => {});
+  call.end('{}');
+  return call;
+}
+
+async function answer(name: string, id: number, word: string): Promise<void> {
+  const call = request({ socketPath, path: `/v1/sandboxes/${name}/questions/${id}`, method: 'POST' });
+  call.end(JSON.stringify({ answer: word }));
+  const [response] = await once(call, 'response');
+  let text = '';
+  for await (const chunk of response) text += chunk;
+  assert.equal(text, 'true');
+}
