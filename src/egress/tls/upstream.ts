@@ -1,5 +1,5 @@
-// TLS to an upstream: its certificate is always verified, for the name of the flow, against the system's roots and
-// those that were added.
+// TLS to an upstream: its certificate is always verified, for the name of the flow, against the system's roots, those
+// of `NODE_EXTRA_CA_CERTS` (as Node's own clients do) and those that were added.
 
 import type { Socket } from 'node:net';
 import {
@@ -18,7 +18,10 @@ import type { Host } from '../names/host.ts';
 export function upstreamContext(extraCa: readonly string[]): SecureContext {
   const system = getCACertificates('system');
   const roots = system.length > 0 ? system : rootCertificates;
-  return createSecureContext({ ca: [...roots, ...extraCa], minVersion: 'TLSv1.2' });
+  return createSecureContext({
+    ca: [...roots, ...getCACertificates('extra'), ...extraCa],
+    minVersion: 'TLSv1.2',
+  });
 }
 
 export type Secured = { socket: TLSSocket } | { failed: string };
