@@ -18,7 +18,6 @@ function program(name: string, text: string): string {
 }
 
 const config = { type: 'config' } as DoorConfig;
-const READY = `process.on('message', () => process.send({ type: 'ready' }));`;
 const ASKS = `process.on('message', () => { process.send({ type: 'ready' }); process.send({ type: 'ask' }); });`;
 
 describe('a door process', () => {
@@ -35,11 +34,9 @@ describe('a door process', () => {
   });
 
   it('that is killed has served', async () => {
-    const file = program(
-      'killed',
-      `${READY} process.on('message', () => setImmediate(() => process.kill(process.pid, 'SIGKILL')));`,
-    );
-    assert.equal((await startDoor(file, config, () => {}).ended).served, true);
+    const file = program('killed', ASKS);
+    const child = startDoor(file, config, () => process.kill(child.pid, 'SIGKILL'));
+    assert.equal((await child.ended).served, true);
   });
 
   it('that could not begin tells its last words', async () => {
