@@ -102,3 +102,75 @@ func main() {
 	_, _ = io.Copy(os.Stdout, answer.Body)
 }
 `;
+
+/** As root: tries what is not TCP over IPv4, and tells each error. */
+export const OTHER_PROTOCOLS = `
+import errno, json, socket, struct, time
+slowest = 0
+def attempt(work):
+    global slowest
+    started = time.monotonic()
+    try:
+        return work() or 'sent'
+    except OSError as error:
+        return errno.errorcode.get(error.errno, str(error))
+    finally:
+        slowest = max(slowest, (time.monotonic() - started) * 1000)
+def send(kind, protocol, data, address):
+    with socket.socket(socket.AF_INET, kind, protocol) as s:
+        s.sendto(data, address)
+def dns():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(60)
+        s.sendto(b'\\x12\\x34\\x01\\x00\\x00\\x01\\0\\0\\0\\0\\0\\0\\x07example\\x03com\\0\\0\\x01\\0\\x01', ('8.8.8.8', 53))
+        return socket.inet_ntoa(s.recv(512)[-4:])
+def ipv6():
+    with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as s:
+        s.connect(('2606:4700:4700::1111', 443))
+echo = struct.pack('!BBHHH', 8, 0, 0xf7ff, 0, 0)
+print(json.dumps({
+    'udp443': attempt(lambda: send(socket.SOCK_DGRAM, 0, b'quic', ('8.8.8.8', 443))),
+    'udp123': attempt(lambda: send(socket.SOCK_DGRAM, 0, b'ntp', ('192.168.1.1', 123))),
+    'icmp': attempt(lambda: send(socket.SOCK_RAW, socket.IPPROTO_ICMP, echo, ('8.8.8.8', 0))),
+    'raw': attempt(lambda: send(socket.SOCK_RAW, 253, b'any', ('8.8.8.8', 0))),
+    'sctp': attempt(lambda: send(socket.SOCK_STREAM, 132, b'', ('8.8.8.8', 443))),
+    'ipv6': attempt(ipv6),
+    'dns': attempt(dns),
+    'slowestMs': str(round(slowest)),
+}))
+`;
+
+/** As root: deletes the table of nf_tables that redirects, by way of netlink; prints the kernel's error number. */
+export const FLUSH_NFT = `
+import socket, struct
+SUBSYSTEM, DELETE_TABLE, REQUEST, ACK, IPV4 = 10, 2, 1, 4, 2
+def message(kind, flags, seq, family, resource, data=b''):
+    body = struct.pack('>BBH', family, 0, resource) + data
+    return struct.pack('=IHHII', 16 + len(body), kind, flags, seq, 0) + body
+name = b'warren\\0'
+table = struct.pack('=HH', 4 + len(name), 1) + name + b'\\0' * (-len(name) % 4)
+s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+s.send(message(16, REQUEST, 1, 0, SUBSYSTEM)
+    + message(SUBSYSTEM << 8 | DELETE_TABLE, REQUEST | ACK, 2, IPV4, 0, table)
+    + message(17, REQUEST, 3, 0, SUBSYSTEM))
+print(struct.unpack_from('=i', s.recv(4096), 16)[0])
+`;
+
+/** As root: opens the devices that the agent speaks to the host through. */
+export const AGENTS_PORTS = `
+import errno, os
+said = []
+for port in ('/dev/vport0p1', '/dev/vport0p2'):
+    try:
+        os.write(os.open(port, os.O_RDWR | os.O_NONBLOCK), b'garbage')
+        said.append('written')
+    except OSError as error:
+        said.append(errno.errorcode[error.errno])
+print(*said)
+`;
+
+/** NAME…: their IPv4 addresses. */
+export const LOCAL_NAMES = `
+import socket, sys
+print(*(socket.getaddrinfo(name, 80, socket.AF_INET)[0][4][0] for name in sys.argv[1:]))
+`;
