@@ -59,7 +59,10 @@ describe('git in a machine', { timeout: 300_000 }, () => {
     const before = warren.git(git.folder, 'for-each-ref');
     const push = await guest('cd /tmp/app && git push origin warren/work:main');
     assert.notEqual(push.code, 0);
-    assert.match(push.stderr, /it would change refs\/heads\/main, and only refs\/heads\/warren\/\* may be/);
+    assert.match(
+      push.stderr,
+      /remote: Warren: the push is refused: it would change refs\/heads\/main, and only refs\/heads\/warren\/\* may be/,
+    );
     assert.equal(warren.git(git.folder, 'for-each-ref'), before);
     const denied = await audited(
       warren,
@@ -98,18 +101,19 @@ describe('the token’s value', { timeout: 300_000 }, () => {
     const own = await guest('printf %s "$TOKEN"');
     const placeholder = own.stdout;
     assert.match(placeholder, /^\w+_[a-z2-7]{32}$/);
-    const found = await guest(
-      `sudo grep -alr -e '${TOKEN.slice(0, 12)}'${`'${TOKEN.slice(12)}'`} /proc/[0-9]*/environ /proc/[0-9]*/cmdline /home /tmp /run /workspaces 2>/dev/null | grep -v "/proc/$$/"`,
-    );
-    assert.doesNotMatch(found.stdout, /environ|home|tmp|run|workspaces/);
     await warren.ok(['pause', NAME]);
     const { machine } = await warren.json<SandboxDetail>(['show', NAME]);
-    const searched = search(machine!.pid, [TOKEN.slice(4), placeholder.slice(4)]);
+    const searched = search(machine!.pid, ['canary0real0token', placeholder.slice(4)]);
     if (searched === null) return t.skip('this user may not read the memory of the VMM');
     const [real, stands] = searched;
     assert.ok(stands! > 0, 'what stands for it is found, so the search finds');
     assert.equal(real, 0, 'the value is in the memory of the machine');
     await warren.ok(['resume', NAME]);
+    // The pattern does not hold the value; grep's memory does.
+    const found = await guest(
+      "sudo grep -alrE 'canary0[r]eal0token' /proc/[0-9]*/environ /proc/[0-9]*/cmdline /home /tmp /run /workspaces 2>/dev/null",
+    );
+    assert.equal(found.stdout, '');
   });
 
   it('is in no record', async () => {
