@@ -4,8 +4,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { type Duplex, duplexPair } from 'node:stream';
 import { after, describe, it } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import type { DoorParts } from '../../src/egress/flow/parts.ts';
 import { listenOn, openDoor, PUBLIC, rawOrigin, readAll, say, type TestDoor, until } from './fake-guest.ts';
 
@@ -35,6 +36,18 @@ async function echo(): Promise<number> {
 }
 
 describe('what no rule allows', () => {
+  it('is over when its client goes away in a TLS handshake', async () => {
+    const { openName, ended } = await door({ limits: { handshakeMs: 3_600_000 } });
+    const flow = await openName('denied.example', 443);
+    const [ours, theirs] = duplexPair();
+    const client = connectTls({ socket: ours, servername: 'denied.example' });
+    flow.write((await once(theirs, 'data'))[0]);
+    await once(flow, 'data');
+    flow.end();
+    await until(() => ended('flow').length === 1);
+    client.destroy();
+  });
+
   it('is answered in plain HTTP with 403, the rule and the remedy, and nothing is dialed (NE 4)', async () => {
     const { openName, dialed, lookups, ended } = await door();
     const answer = await say(await openName('denied.example', 80), GET('denied.example'));

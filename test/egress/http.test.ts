@@ -477,4 +477,20 @@ describe('a git push', () => {
     assert.equal(bodies.length, 1);
     assert.equal(opened.dialed.length, 1);
   });
+
+  it('that is refused is told in git’s own form, which it shows', async () => {
+    const opened = await door({ allow: [git] });
+    const asGit = post(push('refs/heads/main')).replace(
+      '\r\n\r\n',
+      '\r\nAccept: application/x-git-receive-pack-result\r\n\r\n',
+    );
+    const answer = await say(await opened.openName('api.example', 80), asGit);
+    assert.match(answer, / 200 [\s\S]*content-type: application\/x-git-receive-pack-result/i);
+    const [, length, words] = /\r\n\r\n([0-9a-f]{4})\x03([\s\S]*)0000$/.exec(answer)!;
+    assert.equal(Number.parseInt(length!, 16), words!.length + 5);
+    assert.match(words!, /^Warren: the push is refused: it would change refs\/heads\/main/);
+    await until(() => opened.ended('request').length === 1);
+    const [event] = opened.ended('request') as RequestEvent[];
+    assert.deepEqual([event?.decision, event?.status, opened.dialed], ['deny', 403, []]);
+  });
 });

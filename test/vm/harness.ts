@@ -25,11 +25,18 @@ export interface RunOptions {
   onStart?: (pid: number) => void;
 }
 
+export interface WarrenOptions {
+  /** Names that lead to this computer's loopback: for this Warren's daemon and doors, and nobody else here. */
+  hosts?: readonly string[];
+}
+
 export class Warren {
   readonly home: string;
   readonly env: Record<string, string>;
+  /** In front of each command. */
+  readonly #before: readonly string[];
 
-  constructor() {
+  constructor({ hosts = [] }: WarrenOptions = {}) {
     this.home = mkdtempSync(join(tmpdir(), 'warren-test-'));
     const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
     this.env = {
@@ -42,6 +49,7 @@ export class Warren {
     mkdirSync(this.env['WARREN_STORE']!, { recursive: true, mode: 0o700 });
     this.git(this.home, 'config', '--global', 'user.name', 'Ann Tester');
     this.git(this.home, 'config', '--global', 'user.email', 'ann@example.com');
+    this.#before = hosts.length > 0 ? withHosts(this.home, hosts) : [];
   }
 
   get data(): string {
@@ -49,7 +57,8 @@ export class Warren {
   }
 
   run(args: string[], options: RunOptions = {}): Promise<Ended> {
-    return command(program, args, {
+    const [file, ...all] = [...this.#before, program, ...args];
+    return command(file!, all, {
       ...options,
       cwd: options.cwd ?? this.home,
       env: { ...this.env, ...options.env },
@@ -136,8 +145,8 @@ export class Warren {
 }
 
 /** For a test file: `const warren = openWarren();` at its top. */
-export function openWarren(): Warren {
-  const warren = new Warren();
+export function openWarren(options: WarrenOptions = {}): Warren {
+  const warren = new Warren(options);
   after(async () => await warren.close());
   return warren;
 }
@@ -206,6 +215,17 @@ export function command(
       resolve({ ...ended, code: code ?? (signal === null ? -1 : 128 + constants.signals[signal]) }),
     );
   });
+}
+
+/** A command runs in a mount namespace with an /etc/hosts of its own, and so does the daemon that it starts. */
+function withHosts(home: string, hosts: readonly string[]): string[] {
+  const file = join(home, 'hosts');
+  writeFileSync(
+    file,
+    [readFileSync('/etc/hosts', 'utf8'), ...hosts.map((name) => `127.0.0.1 ${name}`), ''].join('\n'),
+  );
+  const isRoot = process.getuid?.() === 0;
+  return ['unshare', isRoot ? '-m' : '-rm', 'sh', '-euc', 'mount --bind "$0" /etc/hosts; exec "$@"', file];
 }
 
 function pick(...names: string[]): Record<string, string> {

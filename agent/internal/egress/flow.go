@@ -34,6 +34,7 @@ func (r *Refusal) Error() string { return r.Message }
 type Flow struct {
 	body   io.ReadCloser
 	up     *upload
+	asked  context.Context // ends with the flow, and when its host has gone
 	cancel context.CancelFunc
 }
 
@@ -41,7 +42,9 @@ type Flow struct {
 // makes a blocked read of source return. The error is a *Refusal when the host said no.
 func (c *Client) Connect(ctx context.Context, authority, claim string, source io.Reader, stop func()) (*Flow, error) {
 	var up *upload
+	var asked context.Context
 	answer, cancel, err := c.ask(ctx, answerMaxFor, func(ctx context.Context) *http.Request {
+		asked = ctx
 		up = &upload{source: source, stop: stop, agreed: make(chan struct{}), closed: make(chan struct{})}
 		request := &http.Request{
 			Method: http.MethodConnect, URL: &url.URL{Scheme: "http", Host: authority}, Host: authority,
@@ -57,7 +60,7 @@ func (c *Client) Connect(ctx context.Context, authority, claim string, source io
 	}
 	if answer.StatusCode == http.StatusOK {
 		close(up.agreed)
-		return &Flow{answer.Body, up, cancel}, nil
+		return &Flow{answer.Body, up, asked, cancel}, nil
 	}
 	defer cancel()
 	defer answer.Body.Close()
@@ -75,6 +78,9 @@ func (f *Flow) Read(into []byte) (int, error) { return f.body.Read(into) }
 
 // Sent is closed when nothing more goes to the host.
 func (f *Flow) Sent() <-chan struct{} { return f.up.closed }
+
+// WhenGone calls work when the flow's host has gone: a read may then wait for the next one. stop undoes that.
+func (f *Flow) WhenGone(work func()) (stop func() bool) { return context.AfterFunc(f.asked, work) }
 
 // Abort resets the flow, unless it has ended.
 func (f *Flow) Abort() {

@@ -29,6 +29,7 @@ func reset(conn program) {
 // relay passes bytes until both sides have ended; half-closed ends stay open. It closes both.
 func relay(conn program, flow *Flow) {
 	defer flow.Abort()
+	defer flow.WhenGone(func() { reset(conn) })()
 	if !receive(conn, flow) {
 		reset(conn)
 		return

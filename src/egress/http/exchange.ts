@@ -80,7 +80,11 @@ async function proceed(call: Call, http: HttpFlow, trace: Trace): Promise<Refusa
   const { flow, protocol } = http;
   const { parts } = flow.door;
   const { head } = call.read;
-  if (flow.denied) return denial(flow.denied, parts.denialHint(flow.denied as never));
+  if (flow.denied) {
+    // What would allow it depends on what is spoken, which the flow's verdict did not know.
+    const now = parts.policy().judgeRequest(flow.target, protocol, head);
+    return denial(flow.denied, parts.denialHint(now.decision === 'deny' ? now : flow.denied));
+  }
   const verdict = await settle(flow, protocol, () =>
     parts.policy().judgeRequest(flow.target, protocol, head),
   );

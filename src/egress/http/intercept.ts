@@ -42,7 +42,10 @@ export async function intercept(socket: Duplex, http: HttpFlow, front: FrontHttp
     clearTimeout(timer);
     resolve(shaken ? null : why);
   });
-  // A TLS socket over a stream does not always tell that the stream is gone.
+  // A TLS socket over a stream does not always tell that the stream is gone, or that nothing more comes.
   socket.once('close', () => tls.destroy());
+  socket.once('end', () => {
+    if (!shaken) tls.destroy();
+  });
   return promise;
 }

@@ -35,23 +35,37 @@ export function failure(
   return { status, code, ruleId, reason, hints: [] };
 }
 
-/** JSON for programs that say so, plain text for all others. */
+/** What `git push` wants back; of an answer with another status, it shows the status alone. */
+const GIT_RESULT = 'application/x-git-receive-pack-result';
+
+/** JSON for programs that say so, git's own form for its push, plain text for all others. */
 export function answerOf(refusal: Refusal, accept: string | undefined): Answer {
   const { status, code, ruleId, reason, hints } = refusal;
-  const json = listOf([['accept', accept ?? '']], 'accept').some((each) =>
-    /^application\/(?:[\w.-]+\+)?json(?:$|[ ;])/.test(each),
-  );
+  const accepted = listOf([['accept', accept ?? '']], 'accept');
+  if (status === 403 && accepted.includes(GIT_RESULT)) return gitAnswer(refusal);
+  const json = accepted.some((each) => /^application\/(?:[\w.-]+\+)?json(?:$|[ ;])/.test(each));
   const body = json
     ? `${JSON.stringify({ code: `egress.${code}`, message: reason, rule: ruleId, hints })}\n`
     : [`Warren: ${reason}`, ...(ruleId === null ? [] : [`rule: ${ruleId}`]), ...hints.map(allowed), ''].join(
         '\n',
       );
+  return answer(status, ruleId, json ? 'application/json' : 'text/plain; charset=utf-8', body);
+}
+
+/** A packet of band 3, the remote's last words (gitprotocol-pack(5)): git prints each line behind `remote: `. */
+function gitAnswer({ ruleId, reason, hints }: Refusal): Answer {
+  const words = [`Warren: ${reason}`, ...hints.map(allowed), ''].join('\n');
+  const length = (Buffer.byteLength(words) + 5).toString(16).padStart(4, '0');
+  return answer(200, ruleId, GIT_RESULT, `${length}\x03${words}0000`);
+}
+
+function answer(status: number, ruleId: string | null, type: string, body: string): Answer {
   return {
     status,
     headers: [
       // Told for each refusal of a request, so that a program can tell the door's answer from the origin's.
       ['warren-denied', ruleId === null ? 'none' : headerValue(ruleId)],
-      ['content-type', json ? 'application/json' : 'text/plain; charset=utf-8'],
+      ['content-type', type],
       ['content-length', String(Buffer.byteLength(body))],
       ['cache-control', 'no-store'],
     ],

@@ -1,5 +1,5 @@
-// TLS to an upstream: its certificate is always verified, for the name of the flow, against the system's roots and
-// those that were added.
+// TLS to an upstream: its certificate is always verified, for the name of the flow, against the system's roots, those
+// of `NODE_EXTRA_CA_CERTS` (as Node's own clients do) and those that were added.
 
 import type { Socket } from 'node:net';
 import {

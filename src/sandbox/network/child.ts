@@ -2,6 +2,8 @@
 // needs to verify upstreams, and no secrets.
 
 import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { finished } from 'node:stream/promises';
 import type { DoorConfig, FromDoor, ToDoor } from '../../egress/door/messages.ts';
 import { DOOR_ENVIRONMENT, DOOR_NODE_FLAGS } from '../../egress/door/node-flags.ts';
 
@@ -54,7 +56,13 @@ export function startDoor(
     else onMessage(message);
   });
   const ended = Promise.withResolvers<{ served: boolean; said: string }>();
-  child.once('close', () => ended.resolve({ served, said: said.trim() }));
+  // Not `close`: Node does not tell it once we have disconnected.
+  const exited = once(child, 'exit');
+  const silent = finished(child.stderr!).catch(() => {});
+  Promise.all([exited, silent]).then(
+    () => ended.resolve({ served, said: said.trim() }),
+    () => {},
+  );
   child.once('error', (error) => ended.resolve({ served, said: error.message }));
   say(child, config);
   return {
