@@ -51,6 +51,7 @@ const upSchema = v.object({
 });
 
 const templateSchema = v.object({
+  pull: v.boolean(),
   environment: optionalText,
   cpus: optionalNumber,
   memoryMib: optionalNumber,
@@ -157,7 +158,7 @@ export const routes: Route[] = [
     handle: async ({ conductor, body, onProgress, signal }) => {
       const request = parse(templateSchema, body);
       const { template } = await conductor.templates.ensure(
-        request.environment,
+        { name: request.environment, fresh: request.pull },
         await sizeFor(request),
         onProgress,
         signal,

@@ -44,7 +44,9 @@ export async function ensureOciImage(request: OciRequest): Promise<Image> {
   const key = createHash('sha256').update(`${RECIPE}\n${name}\n${stamp}`).digest('hex').slice(0, 24);
   const reference = referenceFile(folders.references, key);
   const known = request.fresh ? undefined : await readReference(reference);
-  const image = known && (await readImage(join(folders.images, known.image), folders.layers));
+  // What lost a layer is fetched again.
+  const image =
+    known && (await readImage(join(folders.images, known.image), folders.layers).catch(() => undefined));
   if (image) return image;
 
   onProgress({ step: `looking at ${name}` });

@@ -52,6 +52,17 @@ const fileSchema = v.strictObject({
   /** Read by `egress/policy/parse.ts`. */
   network: v.exactOptional(v.unknown()),
   egress: v.exactOptional(v.unknown()),
+  /** The user's only: registries (HOST or HOST:PORT) that are asked over plain HTTP. */
+  registries: v.exactOptional(
+    v.strictObject({
+      plainHttp: v.exactOptional(
+        v.pipe(
+          v.array(v.pipe(v.string(), v.regex(/^[a-z0-9.-]+(?::[0-9]{1,5})?$/, 'not HOST:PORT'))),
+          v.maxLength(100),
+        ),
+      ),
+    }),
+  ),
   /** The user's only. */
   downloads: v.exactOptional(downloadsSchema),
 });
@@ -88,6 +99,12 @@ export function decide(
       message:
         'cannot use warren.json: what is kept of downloads on this host is not for a repository to choose',
       remedy: `move "downloads" to ${userSettingsFile()}`,
+    });
+  if (project.registries)
+    throw new WarrenError({
+      code: 'usage.settings',
+      message: 'cannot use warren.json: how registries are reached is not for a repository to choose',
+      remedy: `move "registries" to ${userSettingsFile()}`,
     });
   const settings: Settings = {
     environment: request.environment,

@@ -1,7 +1,8 @@
 // MachineSpec → QEMU's command line. Pure, golden-tested. Values with paths go through JSON where QEMU takes
 // it; elsewhere a comma in a value is doubled, since a comma separates options.
 
-import type { DriverFound, MachineSpec, Plan } from '../../driver.ts';
+import type { DriverFound, Layer, MachineSpec, Plan } from '../../driver.ts';
+import { describeExtents, stitched } from './extents.ts';
 
 /**
  * What the guest's kernel is told. The boundary is the machine, not the guest's kernel, and all machines of a
@@ -23,7 +24,7 @@ export function planQemu(spec: MachineSpec, probe: DriverFound): Plan {
     readable: [
       spec.kernel.vmlinuz,
       ...(spec.kernel.initramfs ? [spec.kernel.initramfs] : []),
-      ...spec.layers,
+      ...spec.layers.flatMap((layer) => (typeof layer === 'string' ? layer : layer.map(({ file }) => file))),
       ...(disk.kind === 'overlay' ? [disk.base] : []),
       ...(restore ? [restore.device] : []),
       ...(memory.shared || !probe.readonlyMemory ? [] : [memory.file]),
@@ -33,6 +34,11 @@ export function planQemu(spec: MachineSpec, probe: DriverFound): Plan {
       ...(memory.shared || !probe.readonlyMemory ? [memory.file] : []),
       ...(spec.freezeTo ? [spec.freezeTo] : []),
     ],
+    descriptors: spec.layers.flatMap((layer, index) =>
+      typeof layer === 'string'
+        ? []
+        : [{ file: stitched(spec, index), text: (path) => describeExtents(layer, path) }],
+    ),
     socketFolder: spec.sockets.folder,
     devices: spec.accelerator.kind === 'kvm' ? ['/dev/kvm'] : [],
     fileSizeMaxBytes: (spec.diskGib + 1) * GIB + spec.memoryMib * 1024 * 1024,
@@ -56,7 +62,7 @@ export function planQemu(spec: MachineSpec, probe: DriverFound): Plan {
       ...port('agent', 1),
       ...socket('egress', path(spec.sockets.egress)),
       ...port('egress', 2),
-      ...spec.layers.flatMap((layer, index) => layerDrive(path(layer), index)),
+      ...spec.layers.flatMap((layer, index) => layerDrive(layer, index, spec, path)),
       ...diskDrive(spec, path),
       // The device state is loaded by command: a capability must be set before.
       ...(restore ? ['-incoming', 'defer'] : []),
@@ -105,15 +111,21 @@ function port(name: string, nr: number): string[] {
   ];
 }
 
-function layerDrive(file: string, index: number): string[] {
+function layerDrive(
+  layer: Layer,
+  index: number,
+  spec: MachineSpec,
+  path: (host: string) => string,
+): string[] {
   const node = `layer${index}`;
+  const filename = path(typeof layer === 'string' ? layer : stitched(spec, index));
   return [
     '-blockdev',
     JSON.stringify({
       'node-name': node,
-      driver: 'raw',
+      driver: typeof layer === 'string' ? 'raw' : 'vmdk',
       'read-only': true,
-      file: { driver: 'file', filename: file, 'read-only': true },
+      file: { driver: 'file', filename, 'read-only': true },
     }),
     '-device',
     JSON.stringify({ driver: 'virtio-blk-pci', id: node, drive: node, serial: node }),
