@@ -1,5 +1,6 @@
-// A tree → the metadata of an EROFS file system, whose file data stays in the tars of the layers: the disk is this,
-// then each tar as it is, one after the other. Blocks are tar's: 512 bytes, so that each file begins at one.
+// A tree → the metadata of an EROFS file system, whose file data stays in the tars of the layers: some tars follow the
+// metadata on its disk, each other one is a disk of its own ("device"). Blocks are tar's: 512 bytes, so that each file
+// begins at one.
 // Format: fs/erofs/erofs_fs.h of Linux 6.12; only uncompressed "plain" inodes in their long form are written.
 
 import { encodeXattrs } from './erofs-xattr.ts';
@@ -9,8 +10,11 @@ import type { Node } from './tree.ts';
 
 const SUPERBLOCK_AT = 1024;
 const MAGIC = 0xe0f5e1e2;
-/** Where inodes begin: the first page holds the superblock. */
-const META_AT = 4096;
+/** The table of devices, behind the superblock. */
+const DEVICES_AT = 2048;
+const DEVICE_BYTES = 128;
+const DEVICE_TABLE_FEATURE = 8;
+const PAGE_BYTES = 4096;
 const SLOT_BYTES = 32;
 const INODE_BYTES = 64;
 const DIRENT_BYTES = 12;
@@ -37,10 +41,19 @@ interface Inode {
   blocks: { name: string; inode: Inode }[][];
 }
 
-/** `tarBytes`: the length of each layer's tar, each a multiple of 512. */
-export function encodeErofs(root: Node, tarBytes: readonly number[]): Buffer {
+/** A layer's tar: its length, a multiple of 512, and whether it is a disk of its own. */
+export interface TarPlace {
+  bytes: number;
+  isDevice: boolean;
+}
+
+/** What is not a device must follow the answer on its disk, in order. Devices count from 1, in order. */
+export function encodeErofs(root: Node, tars: readonly TarPlace[]): Buffer {
   const inodes = collect(root);
-  let end = META_AT;
+  const devices = tars.filter(({ isDevice }) => isDevice);
+  const metaAt = align(DEVICES_AT + devices.length * DEVICE_BYTES, PAGE_BYTES);
+  // Programs pass over what has the number 0: the first inode is not there.
+  let end = metaAt + INODE_BYTES;
   for (const inode of inodes) {
     inode.at = end;
     end = align(end + INODE_BYTES + inode.xattrs.length, INODE_BYTES);
@@ -49,19 +62,32 @@ export function encodeErofs(root: Node, tarBytes: readonly number[]): Buffer {
     inode.content.at = align(end, BLOCK_BYTES);
     if (inode.content.bytes > 0) end = inode.content.at + inode.content.bytes;
   }
-  const total = align(end, META_AT);
+  const total = align(end, PAGE_BYTES);
+  const out = Buffer.alloc(total);
+  // One space of addresses: the disk itself, then each device.
   const starts: number[] = [];
   let blocks = total / BLOCK_BYTES;
-  for (const bytes of tarBytes) {
-    starts.push(blocks);
-    blocks += bytes / BLOCK_BYTES;
-  }
+  const place = (wanted: boolean) =>
+    tars.forEach(({ bytes, isDevice }, layer) => {
+      if (isDevice !== wanted) return;
+      starts[layer] = blocks;
+      blocks += bytes / BLOCK_BYTES;
+    });
+  place(false);
+  const own = blocks;
+  place(true);
   if (blocks > BLOCKS_MAX) throw badLayer('all layers together are larger than 2 TiB');
-  const out = Buffer.alloc(total);
-  writeSuperblock(out, inodes.length, blocks);
+  writeSuperblock(out, { inodes: inodes.length, blocks: own, metaAt, devices: devices.length });
+  let slot = DEVICES_AT;
+  tars.forEach(({ bytes, isDevice }, layer) => {
+    if (!isDevice) return;
+    out.writeUInt32LE(bytes / BLOCK_BYTES, slot + 64);
+    out.writeUInt32LE(starts[layer]!, slot + 68);
+    slot += DEVICE_BYTES;
+  });
   inodes.forEach((inode, index) => {
     writeInode(out, inode, index + 1, starts);
-    if (inode.node.kind === 'folder') writeFolder(out, inode);
+    if (inode.node.kind === 'folder') writeFolder(out, inode, metaAt);
     else if (inode.node.kind === 'symlink') out.write(inode.node.to, inode.content.at, 'latin1');
   });
   return out;
@@ -125,14 +151,21 @@ function bytesOf(block: readonly { name: string }[]): number {
   return block.reduce((sum, { name }) => sum + DIRENT_BYTES + name.length, 0);
 }
 
-function writeSuperblock(out: Buffer, inodes: number, blocks: number): void {
+function writeSuperblock(
+  out: Buffer,
+  has: { inodes: number; blocks: number; metaAt: number; devices: number },
+): void {
   const at = SUPERBLOCK_AT;
   out.writeUInt32LE(MAGIC, at);
   out.writeUInt8(Math.log2(BLOCK_BYTES), at + 12);
-  out.writeUInt16LE(0, at + 14); // the root is the first inode
-  out.writeBigUInt64LE(BigInt(inodes), at + 16);
-  out.writeUInt32LE(blocks, at + 36);
-  out.writeUInt32LE(META_AT / BLOCK_BYTES, at + 40);
+  out.writeUInt16LE(INODE_BYTES / SLOT_BYTES, at + 14); // the root is the first inode
+  out.writeBigUInt64LE(BigInt(has.inodes), at + 16);
+  out.writeUInt32LE(has.blocks, at + 36);
+  out.writeUInt32LE(has.metaAt / BLOCK_BYTES, at + 40);
+  if (has.devices === 0) return;
+  out.writeUInt32LE(DEVICE_TABLE_FEATURE, at + 80);
+  out.writeUInt16LE(has.devices, at + 86);
+  out.writeUInt16LE(DEVICES_AT / DEVICE_BYTES, at + 88);
 }
 
 function writeInode(out: Buffer, inode: Inode, number: number, starts: readonly number[]): void {
@@ -161,13 +194,13 @@ function whereabouts({ node, content }: Inode, starts: readonly number[]): numbe
   return content.bytes === 0 ? 0 : content.at / BLOCK_BYTES;
 }
 
-function writeFolder(out: Buffer, { content, blocks }: Inode): void {
+function writeFolder(out: Buffer, { content, blocks }: Inode, metaAt: number): void {
   blocks.forEach((names, index) => {
     const start = content.at + index * BLOCK_BYTES;
     let nameAt = names.length * DIRENT_BYTES;
     names.forEach(({ name, inode }, place) => {
       const at = start + place * DIRENT_BYTES;
-      out.writeBigUInt64LE(BigInt((inode.at - META_AT) / SLOT_BYTES), at);
+      out.writeBigUInt64LE(BigInt((inode.at - metaAt) / SLOT_BYTES), at);
       out.writeUInt16LE(nameAt, at + 8);
       out.writeUInt8(TYPES[inode.node.kind][0], at + 10);
       out.write(name, start + nameAt, 'latin1');

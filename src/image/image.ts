@@ -9,8 +9,8 @@ import type { Progress } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
 import type { ImageSettings } from './manifest.ts';
 
-/** One read-only disk: a file, or files one after the other. */
-export type Layer = string | { file: string; bytes: number }[];
+/** A file system in one file, or in several: the first, then the further disks that it points into. */
+export type Layer = string | string[];
 
 export interface Image {
   /** Identifies its layers and settings. */
@@ -39,7 +39,7 @@ export interface ImageRecord {
   from: string;
   settings: ImageSettings;
   layers: { file: string; sha256: string; bytes: number }[];
-  /** Of an image of layers that are shared: their tars follow the one layer on one disk. */
+  /** Of a pulled image: tars of layers, in the store, that its one layer points into. */
   tars?: { diffId: string; bytes: number }[];
   createdAt: string;
 }
@@ -68,7 +68,7 @@ export async function readImage(folder: string, layers: string): Promise<Image |
   return {
     id: record.id,
     folder,
-    layers: tars ? [[...own, ...tars]] : own.map(({ file }) => file),
+    layers: tars ? [[...own, ...tars].map(({ file }) => file)] : own.map(({ file }) => file),
     config: settings,
   };
 }

@@ -3,16 +3,17 @@
 // unpacked there.
 
 import { createHash } from 'node:crypto';
-import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { chmod, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Environment, formatReference } from '../environment/index.ts';
 import { makeFolderAtomic, writeJsonAtomic } from '../host/atomic-file.ts';
-import { imageFiles, layerFile, referenceFile, storeFolders } from '../host/layout.ts';
+import { imageFiles, referenceFile, storeFolders } from '../host/layout.ts';
 import { ensurePrivateFolder } from '../host/private-folder.ts';
 import { WarrenError } from '../protocol/error.ts';
 import type { Contents } from './contents.ts';
 import { digestOf } from './digest.ts';
-import { encodeErofs } from './erofs.ts';
+import { encodeErofs, type TarPlace } from './erofs.ts';
 import { type Image, type ImageRecord, type ImageRequest, readImage } from './image.ts';
 import { ensureLayer, type StoredLayer } from './layer.ts';
 import { badLayer } from './layer-error.ts';
@@ -26,6 +27,10 @@ type OciRequest = ImageRequest & { environment: Exclude<Environment, { kind: 'de
 
 /** Raised when the same layers give another disk. */
 const RECIPE = 1;
+/** So many layers, the largest, are disks that all images share; the others are copied, for a machine has few slots. */
+const SHARED_LAYERS_MAX = 12;
+/** A smaller one is not worth a disk. */
+const SHARED_LAYER_MIN_BYTES = 256 * 1024;
 const LAYERS_AT_ONCE = 3;
 
 /** `references/KEY.json`: what a name stood for. */
@@ -132,35 +137,68 @@ async function ensureFolder(
     tree.apply(entries);
   }
   tree.ensureFolder(Buffer.from(settings.workdir).toString('latin1'));
-  const metadata = encodeErofs(
-    tree.root,
-    layers.map(({ bytes }) => bytes),
-  );
+  const places = placeLayers(layers.map(({ bytes }) => bytes));
+  const metadata = encodeErofs(tree.root, places);
+  const shared = tars.filter((_, at) => places[at]!.isDevice);
   await ensurePrivateFolder(folders.images);
   await makeFolderAtomic(folder, async (temporary) => {
     const files = imageFiles(temporary);
+    const copied = layers.filter((_, at) => !places[at]!.isDevice).map(({ file }) => file);
+    const written = await writeDisk(files.layer(0), metadata, copied);
     const record: ImageRecord = {
       id,
       from: digest === '' ? name : `${name} (${digest})`,
       settings,
-      layers: [
-        { file: 'layer-0.erofs', sha256: digestOf(metadata).replace('sha256:', ''), bytes: metadata.length },
-      ],
-      tars,
+      layers: [{ file: 'layer-0.erofs', ...written }],
+      tars: shared,
       createdAt: new Date().toISOString(),
     };
-    await writeFile(files.layer(0), metadata, { mode: 0o444, flush: true });
     await writeFile(files.record, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o444, flush: true });
     await chmod(temporary, 0o755);
   }).catch((error: NodeJS.ErrnoException) => {
     // Another process made the same one meanwhile.
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
   });
-  const tarFiles = layers.map(({ diffId, bytes }) => ({ file: layerFile(folders.layers, diffId), bytes }));
-  return {
-    id,
-    folder,
-    layers: [[{ file: imageFiles(folder).layer(0), bytes: metadata.length }, ...tarFiles]],
-    config: settings,
-  };
+  const image = await readImage(folder, folders.layers);
+  if (image) return image;
+  throw new WarrenError({
+    code: 'image.build-failed',
+    message: `the image in ${folder} vanished after it was made`,
+  });
+}
+
+/** Pure: which layers become disks of their own. */
+export function placeLayers(bytes: readonly number[]): TarPlace[] {
+  const largest = bytes
+    .map((size, at) => ({ size, at }))
+    .filter(({ size }) => size >= SHARED_LAYER_MIN_BYTES)
+    .sort((a, b) => b.size - a.size)
+    .slice(0, SHARED_LAYERS_MAX);
+  const devices = new Set(largest.map(({ at }) => at));
+  return bytes.map((size, at) => ({ bytes: size, isDevice: devices.has(at) }));
+}
+
+async function writeDisk(
+  path: string,
+  metadata: Buffer,
+  tars: readonly string[],
+): Promise<{ sha256: string; bytes: number }> {
+  const hash = createHash('sha256').update(metadata);
+  let bytes = metadata.length;
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(metadata);
+    for (const tar of tars)
+      for await (const chunk of createReadStream(tar) as AsyncIterable<Buffer>) {
+        hash.update(chunk);
+        bytes += chunk.length;
+        await file.writeFile(chunk);
+      }
+    // Each machine's VMM may be a user of its own.
+    await file.chmod(0o444);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return { sha256: hash.digest('hex'), bytes };
 }

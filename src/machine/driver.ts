@@ -57,8 +57,8 @@ export interface MachineSpec {
   sockets: { folder: string; qmp: string; agent: string; egress: string };
 }
 
-/** One read-only disk: a file, or files one after the other, whose lengths are multiples of 512. */
-export type Layer = string | readonly { file: string; bytes: number }[];
+/** A file system in one file, or in several: the first, then the further devices that it points into. */
+export type Layer = string | readonly string[];
 
 /** The writable disk: a raw file, or an overlay over a raw file that is never written. */
 export type Disk = { kind: 'raw'; file: string } | { kind: 'overlay'; file: string; base: string };
@@ -69,8 +69,6 @@ export interface Plan {
   args: (path: (host: string) => string) => string[];
   readable: string[];
   writable: string[];
-  /** Files in `socketFolder` that are written before it starts, in the words of its own paths. */
-  descriptors?: { file: string; text: (path: (host: string) => string) => string }[];
   /** The folder in which it makes its sockets. */
   socketFolder: string;
   /** The device nodes it opens. */

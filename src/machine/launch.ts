@@ -3,11 +3,11 @@
 
 import { spawn } from 'node:child_process';
 import { watch } from 'node:fs';
-import { access, appendFile, chown, mkdir, open, rm, writeFile } from 'node:fs/promises';
+import { access, appendFile, chown, mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { identify, type ProcessId, signalProcess, whenGone } from '../host/processes.ts';
 import { WarrenError } from '../protocol/error.ts';
-import { type BoxOptions, type Command, confine, pathsOf } from './confine.ts';
+import { type BoxOptions, type Command, confine } from './confine.ts';
 import type { Plan } from './driver.ts';
 
 const START_TIMEOUT_MS = 10_000;
@@ -26,10 +26,6 @@ export async function launch(
   logFile: string,
 ): Promise<Launched> {
   await mkdir(plan.socketFolder, { recursive: true, mode: 0o700 });
-  for (const { file, text } of plan.descriptors ?? []) {
-    await rm(file, { force: true });
-    await writeFile(file, text(pathsOf(plan, box)), { mode: 0o644 });
-  }
   if (box.uid !== undefined) {
     for (const path of [...plan.writable, plan.socketFolder]) await chown(path, box.uid, box.uid);
   }

@@ -62,14 +62,16 @@ export function hardwareDigest(
   driver: Driver,
   found: DriverFound,
   shape: Pick<MachineSpec, 'cpus' | 'memoryMib' | 'diskGib' | 'accelerator'>,
-  layers: number,
+  layers: readonly Layer[],
 ): string {
   const plan = driver.plan(
     {
       ...shape,
       id: 'template',
       kernel: { vmlinuz: 'kernel', initramfs: 'initramfs' },
-      layers: Array.from({ length: layers }, (_, nr) => `layer${nr}`),
+      layers: layers.map((layer, nr) =>
+        typeof layer === 'string' ? `layer${nr}` : layer.map((_, part) => `layer${nr}.${part}`),
+      ),
       disk: { kind: 'raw', file: 'disk' },
       memory: { file: 'memory', shared: true },
       sockets: { folder: 'sockets', qmp: 'qmp', agent: 'agent', egress: 'egress' },

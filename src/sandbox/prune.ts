@@ -71,7 +71,7 @@ async function imagesOf(
     const [layer] = (await conductor.templates.get(id)).record.layers;
     if (layer === undefined) continue;
     const isPulled = typeof layer !== 'string';
-    found.set(id, { folder: dirname(isPulled ? layer[0]!.file : layer), isPulled });
+    found.set(id, { folder: dirname(isPulled ? layer[0]! : layer), isPulled });
   }
   return found;
 }

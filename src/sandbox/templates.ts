@@ -65,7 +65,7 @@ export class Templates {
       kernelDigest: kernel.digest,
       vmm: `${rooms.driver.name} ${found.version}`,
       accelerator: accelerator.kind,
-      hardware: hardwareDigest(rooms.driver, found, { ...size, accelerator }, image.layers.length),
+      hardware: hardwareDigest(rooms.driver, found, { ...size, accelerator }, image.layers),
       ...size,
       recipe: TEMPLATE_RECIPE,
     };

@@ -9,7 +9,7 @@ import tar from 'tar-stream';
 
 export interface Entry {
   name: string;
-  type?: tar.Headers['type'];
+  type?: tar.Header['type'];
   mode?: number;
   uid?: number;
   gid?: number;

@@ -2,7 +2,6 @@
 // it; elsewhere a comma in a value is doubled, since a comma separates options.
 
 import type { DriverFound, Layer, MachineSpec, Plan } from '../../driver.ts';
-import { describeExtents, stitched } from './extents.ts';
 
 /**
  * What the guest's kernel is told. The boundary is the machine, not the guest's kernel, and all machines of a
@@ -24,7 +23,7 @@ export function planQemu(spec: MachineSpec, probe: DriverFound): Plan {
     readable: [
       spec.kernel.vmlinuz,
       ...(spec.kernel.initramfs ? [spec.kernel.initramfs] : []),
-      ...spec.layers.flatMap((layer) => (typeof layer === 'string' ? layer : layer.map(({ file }) => file))),
+      ...spec.layers.flat(),
       ...(disk.kind === 'overlay' ? [disk.base] : []),
       ...(restore ? [restore.device] : []),
       ...(memory.shared || !probe.readonlyMemory ? [] : [memory.file]),
@@ -34,11 +33,6 @@ export function planQemu(spec: MachineSpec, probe: DriverFound): Plan {
       ...(memory.shared || !probe.readonlyMemory ? [memory.file] : []),
       ...(spec.freezeTo ? [spec.freezeTo] : []),
     ],
-    descriptors: spec.layers.flatMap((layer, index) =>
-      typeof layer === 'string'
-        ? []
-        : [{ file: stitched(spec, index), text: (path) => describeExtents(layer, path) }],
-    ),
     socketFolder: spec.sockets.folder,
     devices: spec.accelerator.kind === 'kvm' ? ['/dev/kvm'] : [],
     fileSizeMaxBytes: (spec.diskGib + 1) * GIB + spec.memoryMib * 1024 * 1024,
@@ -62,7 +56,7 @@ export function planQemu(spec: MachineSpec, probe: DriverFound): Plan {
       ...port('agent', 1),
       ...socket('egress', path(spec.sockets.egress)),
       ...port('egress', 2),
-      ...spec.layers.flatMap((layer, index) => layerDrive(layer, index, spec, path)),
+      ...spec.layers.flatMap((layer, index) => layerDrives(layer, index, path)),
       ...diskDrive(spec, path),
       // The device state is loaded by command: a capability must be set before.
       ...(restore ? ['-incoming', 'defer'] : []),
@@ -73,7 +67,9 @@ export function planQemu(spec: MachineSpec, probe: DriverFound): Plan {
 function kernelParameters(spec: MachineSpec): string {
   const clock =
     spec.accelerator.kind === 'emulation' && spec.tscKhz ? ` tsc=reliable tsc_early_khz=${spec.tscKhz}` : '';
-  return `${KERNEL_PARAMETERS}${clock} warren.layers=${spec.layers.length}`;
+  const parts = spec.layers.map((layer) => (typeof layer === 'string' ? 0 : layer.length - 1));
+  const more = parts.some((count) => count > 0) ? ` warren.parts=${parts.join(',')}` : '';
+  return `${KERNEL_PARAMETERS}${clock} warren.layers=${spec.layers.length}${more}`;
 }
 
 function machineOption(spec: MachineSpec): string {
@@ -111,21 +107,22 @@ function port(name: string, nr: number): string[] {
   ];
 }
 
-function layerDrive(
-  layer: Layer,
-  index: number,
-  spec: MachineSpec,
-  path: (host: string) => string,
-): string[] {
-  const node = `layer${index}`;
-  const filename = path(typeof layer === 'string' ? layer : stitched(spec, index));
+/** `layer0` is a file system, `layer0.1` and so on are its further devices. */
+function layerDrives(layer: Layer, index: number, path: (host: string) => string): string[] {
+  const files = typeof layer === 'string' ? [layer] : layer;
+  return files.flatMap((file, part) =>
+    layerDrive(path(file), part === 0 ? `layer${index}` : `layer${index}.${part}`),
+  );
+}
+
+function layerDrive(file: string, node: string): string[] {
   return [
     '-blockdev',
     JSON.stringify({
       'node-name': node,
-      driver: typeof layer === 'string' ? 'raw' : 'vmdk',
+      driver: 'raw',
       'read-only': true,
-      file: { driver: 'file', filename, 'read-only': true },
+      file: { driver: 'file', filename: file, 'read-only': true },
     }),
     '-device',
     JSON.stringify({ driver: 'virtio-blk-pci', id: node, drive: node, serial: node }),
