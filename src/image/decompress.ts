@@ -1,6 +1,6 @@
 // gzip, zstd or nothing, told by the first bytes and not by what a manifest says of them.
 
-import { Duplex } from 'node:stream';
+import { Duplex, pipeline, Readable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { badLayer } from './layer-error.ts';
 
@@ -21,7 +21,13 @@ export function decompress(): Duplex {
       if (head.length > 0) yield head;
       if (!ended) yield* { [Symbol.asyncIterator]: () => chunks };
     })();
-    yield* through === null ? rest : (Duplex.from(rest).compose(through) as AsyncIterable<Buffer>);
+    if (through === null) {
+      yield* rest;
+      return;
+    }
+    // Whoever reads `through` is told of a failure; nobody else needs to be.
+    pipeline(Readable.from(rest, { objectMode: false }), through, () => {});
+    yield* through as AsyncIterable<Buffer>;
   });
 }
 
