@@ -2,7 +2,7 @@
 // again from the sandbox's own disk. The image is one static program; nothing of ours is in it.
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -22,6 +22,12 @@ const missing =
 const warren = openWarren();
 const folder = mkdtempSync(join(tmpdir(), 'warren-image-test-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
+// A store of its own, since it is pruned here; the kernel need not be fetched again for that.
+const shared = warren.env['WARREN_STORE']!;
+warren.env['WARREN_STORE'] = join(folder, 'store');
+for (const kept of ['kernels', 'accelerator.json'])
+  if (existsSync(join(shared, kept)))
+    cpSync(join(shared, kept), join(folder, 'store', kept), { recursive: true, preserveTimestamps: true });
 
 describe('an image from a registry', { skip: missing }, () => {
   let registry: RunningRegistry;
@@ -97,16 +103,12 @@ describe('an image from a registry', { skip: missing }, () => {
 describe('an image on this computer', { skip: busybox ? false : 'there is no busybox' }, () => {
   it('needs nothing of ours in it: no shell, no users, not a folder', async () => {
     const image = makeImage(
-      [
-        await makeTar([
-          { name: 'program', content: (await import('node:fs')).readFileSync(busybox!), mode: 0o755 },
-        ]),
-      ],
+      [await makeTar([{ name: 'busybox', content: readFileSync(busybox!), mode: 0o755 }])],
       { User: '4321:5' },
     );
     writeLayout(join(folder, 'bare'), image);
     const run = ['run', '--rm', '--no-repo', '--env', './bare', '--'];
-    const said = await warren.ok([...run, '/program', 'id'], { cwd: folder });
+    const said = await warren.ok([...run, '/busybox', 'id'], { cwd: folder });
     assert.equal(said, 'uid=4321 gid=5 groups=5\n');
     const ended = await warren.run([...run, 'sh'], { cwd: folder });
     assert.notEqual(ended.code, 0);
