@@ -1,37 +1,12 @@
-// Debian's docker-registry on a port of loopback, its data in a folder of the test. The package is fetched and
-// unpacked, not installed: installing it would start a service.
+// Debian's docker-registry on a port of loopback, its data in a folder of the test.
 
-import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { spawn } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { debianProgram } from './debian-program.ts';
 
-const PACKAGE = 'docker-registry';
-
-/** The program, or why there is none. */
-export function registryProgram(): { program: string } | { missing: string } {
-  const installed = `/usr/bin/${PACKAGE}`;
-  if (existsSync(installed)) return { program: installed };
-  const folder = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'warren-test');
-  const program = join(folder, PACKAGE, 'usr/bin', PACKAGE);
-  if (existsSync(program)) return { program };
-  mkdirSync(folder, { recursive: true });
-  const made = mkdtempSync(join(folder, '.registry-'));
-  try {
-    execFileSync('apt-get', ['download', PACKAGE], { cwd: made, stdio: 'pipe' });
-    const file = readdirSync(made).find((name) => name.endsWith('.deb'))!;
-    execFileSync('dpkg-deb', ['-x', join(made, file), join(made, 'root')], { stdio: 'pipe' });
-    renameSync(join(made, 'root'), join(folder, PACKAGE));
-    return { program };
-  } catch (error) {
-    return existsSync(program)
-      ? { program }
-      : { missing: `Debian's ${PACKAGE} cannot be fetched: ${(error as Error).message.slice(0, 200)}` };
-  } finally {
-    rmSync(made, { recursive: true, force: true });
-  }
-}
+export const registryProgram = () => debianProgram('docker-registry', 'usr/bin/docker-registry');
 
 export interface RunningRegistry {
   /** `127.0.0.1:PORT`. */

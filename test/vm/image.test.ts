@@ -7,18 +7,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { PruneResult, SandboxDetail, UpResult } from '../../src/protocol/api.ts';
+import { staticBusybox } from '../image/debian-program.ts';
 import { busyboxEntries, digestOf, makeImage, makeTar, push, writeLayout } from '../image/make-image.ts';
 import { type RunningRegistry, registryProgram, startRegistry } from '../image/registry-program.ts';
 import { openWarren, removeAfter } from './harness.ts';
 
 const found = registryProgram();
-const busybox = ['/bin/busybox', '/usr/bin/busybox'].find((path) => existsSync(path));
-const missing =
-  'missing' in found
-    ? found.missing
-    : busybox
-      ? false
-      : 'there is no busybox: apt-get install busybox-static';
+const box = staticBusybox();
+const busybox = 'program' in box ? box.program : '';
+const noBusybox = 'missing' in box && box.missing;
+const missing = 'missing' in found ? found.missing : noBusybox;
 const warren = openWarren();
 const folder = mkdtempSync(join(tmpdir(), 'warren-image-test-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -36,7 +34,7 @@ describe('an image from a registry', { skip: missing }, () => {
   before(async () => {
     registry = await startRegistry((found as { program: string }).program, join(folder, 'registry'));
     const base = await makeTar([
-      ...busyboxEntries(busybox!),
+      ...busyboxEntries(busybox),
       { name: 'opt/gone', content: 'x' },
       { name: 'opt/big', content: big },
       { name: 'old/x', content: 'x' },
@@ -100,10 +98,10 @@ describe('an image from a registry', { skip: missing }, () => {
   });
 });
 
-describe('an image on this computer', { skip: busybox ? false : 'there is no busybox' }, () => {
+describe('an image on this computer', { skip: noBusybox }, () => {
   it('needs nothing of ours in it: no shell, no users, not a folder', async () => {
     const image = makeImage(
-      [await makeTar([{ name: 'busybox', content: readFileSync(busybox!), mode: 0o755 }])],
+      [await makeTar([{ name: 'busybox', content: readFileSync(busybox), mode: 0o755 }])],
       { User: '4321:5' },
     );
     writeLayout(join(folder, 'bare'), image);
@@ -116,7 +114,7 @@ describe('an image on this computer', { skip: busybox ? false : 'there is no bus
   });
 
   it('may have more layers than a machine has slots', async () => {
-    const layers = [await makeTar(busyboxEntries(busybox!))];
+    const layers = [await makeTar(busyboxEntries(busybox))];
     for (let n = 0; n < 40; n++)
       layers.push(
         await makeTar([{ name: `many/${n}`, content: Buffer.alloc(n < 20 ? 300_000 : 10, String(n)) }]),
