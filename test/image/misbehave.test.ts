@@ -143,6 +143,17 @@ describe('a registry', () => {
     assert.ok(await pull(host));
   });
 
+  it('that breaks off in a manifest is told so', async () => {
+    const { host } = await serve(plain, (request, response) => {
+      if (!request.url!.includes('/manifests/')) return false;
+      response
+        .writeHead(200, { 'content-length': 1000 })
+        .write('{', () => setTimeout(() => response.destroy(), 20));
+      return true;
+    });
+    await assert.rejects(pull(host), { code: 'image.registry-unreachable', message: /broke off/ });
+  });
+
   it('that answers without end is cut off', async () => {
     const { host } = await serve(plain, (request, response) => {
       if (!request.url!.includes('/manifests/')) return false;

@@ -44,16 +44,28 @@ export async function ask(what: Ask): Promise<IncomingMessage> {
 export async function readBody(answer: IncomingMessage, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of answer as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > maxBytes) {
-      answer.destroy();
-      throw new WarrenError({
-        code: 'image.too-large',
-        message: `the registry answered with more than ${maxBytes} bytes`,
-      });
+  try {
+    for await (const chunk of answer as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) {
+        answer.destroy();
+        throw new WarrenError({
+          code: 'image.too-large',
+          message: `the registry answered with more than ${maxBytes} bytes`,
+        });
+      }
+      chunks.push(chunk);
     }
-    chunks.push(chunk);
+  } catch (cause) {
+    if (cause instanceof WarrenError) throw cause;
+    throw new WarrenError(
+      {
+        code: 'image.registry-unreachable',
+        message: `the registry broke off after ${bytes} bytes: ${(cause as Error).message}`,
+        remedy: 'check the network, then try again',
+      },
+      { cause },
+    );
   }
   return Buffer.concat(chunks);
 }
