@@ -44,6 +44,7 @@ command('up [path]', 'start a sandbox with a copy of the repository, and open a 
 command('run', 'run one command in a fresh sandbox', [
   'warren run --rm -- npm test',
   'warren run --rm --no-repo -- uname -a',
+  'warren run --rm --no-repo --env docker.io/library/debian:bookworm -- cat /etc/os-release',
 ])
   .argument('<command...>')
   .passThroughOptions()
@@ -163,11 +164,15 @@ const template = program
 under(template, 'ls', 'list the templates', ['warren template ls'])
   .option('--json', 'as JSON')
   .action(action(async (options) => (await import('./commands/template.ts')).ls(options)));
-under(template, 'build', 'build the template for a size now', ['warren template build --memory 2048'])
+under(template, 'build', 'build the template for an environment and a size now', [
+  'warren template build --memory 2048',
+  'warren template build --env debian:trixie --pull',
+])
   .addOption(sizeOption('--cpus <count>', 'virtual CPUs'))
   .addOption(sizeOption('--memory <mib>', 'memory in MiB'))
   .addOption(sizeOption('--disk <gib>', 'disk in GiB'))
   .option('--env <file-or-image>', 'environment (default: the built-in one)')
+  .option('--pull', 'look the image up again, though its name is known')
   .option('--json', 'as JSON')
   .action(action(async (options) => (await import('./commands/template.ts')).build(options)));
 under(template, 'rm [ids...]', 'remove templates that no sandbox lies over', ['warren template rm --all'])

@@ -96,6 +96,7 @@ export class Client {
   buildTemplate(
     request: {
       environment: string | null;
+      pull: boolean;
       cpus: number | null;
       memoryMib: number | null;
       diskGib: number | null;

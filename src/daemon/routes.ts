@@ -56,6 +56,7 @@ const upSchema = v.object({
 });
 
 const templateSchema = v.object({
+  pull: v.boolean(),
   environment: optionalText,
   cpus: optionalNumber,
   memoryMib: optionalNumber,
@@ -162,7 +163,7 @@ export const routes: Route[] = [
     handle: async ({ conductor, body, onProgress, signal }) => {
       const request = parse(templateSchema, body);
       const { template } = await conductor.templates.ensure(
-        request.environment,
+        { name: request.environment, fresh: request.pull },
         await sizeFor(request),
         onProgress,
         signal,

@@ -1,8 +1,23 @@
 // What userland a sandbox gets. Pure: from what a repository asks for to a specification and its digest.
 
 import { createHash } from 'node:crypto';
+import type { Reference } from './reference.ts';
 
-export interface Environment {
+export type Environment = DefaultEnvironment | ImageEnvironment | FilesEnvironment;
+
+export interface ImageEnvironment {
+  kind: 'image';
+  reference: Reference;
+}
+
+/** An OCI layout, what `docker save` wrote, or the tar of a root file system. */
+export interface FilesEnvironment {
+  kind: 'files';
+  /** Absolute, on the host. */
+  path: string;
+}
+
+export interface DefaultEnvironment {
   kind: 'default';
   /** Debian's release, and the packages on top of its minimal base. */
   suite: string;
@@ -30,7 +45,7 @@ const PACKAGES = [
 const RECIPE = 1;
 
 /** Debian 13, minimal, with what a developer and an agent reach for first. */
-export function defaultEnvironment(): Environment {
+export function defaultEnvironment(): DefaultEnvironment {
   const spec = {
     kind: 'default' as const,
     suite: 'trixie',

@@ -104,6 +104,10 @@ export const machineRuntimeFolder = (layout: Layout, id: string) => join(layout.
 
 export const storeFolders = (store: string) => ({
   images: join(store, 'images'),
+  /** Tars of OCI layers, one copy for all images. */
+  layers: join(store, 'layers'),
+  /** Which image a name stood for when it was last looked up. */
+  references: join(store, 'references'),
   kernels: join(store, 'kernels'),
   templates: join(store, 'templates'),
   downloads: join(store, 'downloads'),
@@ -125,6 +129,13 @@ export const kernelFiles = (folder: string) => ({
   initramfs: join(folder, 'initramfs.cpio'),
   record: join(folder, 'kernel.json'),
 });
+
+/** `digest`: of the tar, `sha256:` and hex. */
+export const layerFile = (folder: string, digest: string) =>
+  join(folder, `${digest.replace('sha256:', '')}.tar`);
+
+/** `key`: a digest of what the user named. */
+export const referenceFile = (folder: string, key: string) => join(folder, `${key}.json`);
 
 /** An image: its read-only layers, lowest first, as `layer-0.erofs`, `layer-1.erofs`, … */
 export const imageFiles = (folder: string) => ({

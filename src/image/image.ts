@@ -1,145 +1,86 @@
-// Images: an environment turned into read-only EROFS layers, once per digest. Built by mmdebstrap inside its own
-// namespace, so that the files' owners are right without root where the computer allows that.
+// Images: an environment turned into read-only disk layers, once per content. Which folder holds which image, and
+// whether it is whole; how one is made is in default-image.ts and oci-image.ts.
 
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { readFile, stat } from 'node:fs/promises';
+import { basename, isAbsolute, join } from 'node:path';
 import type { Environment } from '../environment/index.ts';
-import { makeFolderAtomic } from '../host/atomic-file.ts';
-import { imageFiles, storeFolders } from '../host/layout.ts';
+import { imageFiles, layerFile } from '../host/layout.ts';
 import type { Progress } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
-import { customizeHooks, LAYER_IN_ROOT } from './debian-root.ts';
-import { mmdebstrap } from './debootstrap.ts';
+import type { ImageSettings } from './manifest.ts';
+
+/** A file system in one file, or in several: the first, then the further disks that it points into. */
+export type Layer = string | string[];
 
 export interface Image {
-  /** Digest of its layers. */
+  /** Identifies its layers and settings. */
   id: string;
   folder: string;
-  /** Absolute paths, lowest first. */
-  layers: string[];
-  config: { user: string };
+  /** Lowest first. */
+  layers: Layer[];
+  config: ImageSettings;
 }
 
 export interface ImageRequest {
   store: string;
   environment: Environment;
+  /** Look a tag up again that was looked up before. */
+  fresh?: boolean;
+  /** Registries that are asked over plain HTTP besides those on this computer. */
+  plainRegistries?: readonly string[];
   signal?: AbortSignal;
   onProgress?: (progress: Progress) => void;
 }
 
-interface ImageRecord {
+/** `image.json`. */
+export interface ImageRecord {
   id: string;
-  environment: Environment;
+  /** For people: what it was made of. */
+  from: string;
+  settings: ImageSettings;
   layers: { file: string; sha256: string; bytes: number }[];
+  /** Of a pulled image: tars of layers, in the store, that its one layer points into. */
+  tars?: { diffId: string; bytes: number }[];
   createdAt: string;
 }
 
-/** The image's folder is named by the environment that it was made from. */
-export async function ensureImage(request: ImageRequest): Promise<Image> {
-  const folder = join(storeFolders(request.store).images, request.environment.digest.slice(0, 24));
-  const known = await readImage(folder);
-  if (known) return known;
-  await makeFolderAtomic(folder, (temporary) => build(temporary, request)).catch(
-    (error: NodeJS.ErrnoException) => {
-      // Another process made the same one meanwhile.
-      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
-    },
-  );
-  const image = await readImage(folder);
-  if (image) return image;
-  throw new WarrenError({
-    code: 'image.build-failed',
-    message: `the image in ${folder} vanished after it was built`,
-  });
-}
-
-async function readImage(folder: string): Promise<Image | undefined> {
+/** undefined: there is none, or not all of it. Throws `image.damaged`. */
+export async function readImage(folder: string, layers: string): Promise<Image | undefined> {
   let record: ImageRecord;
   try {
     record = JSON.parse(await readFile(imageFiles(folder).record, 'utf8'));
   } catch {
     return undefined;
   }
-  for (const { file, bytes } of record.layers) {
-    const { size } = await stat(join(folder, file)).catch(() => ({ size: -1 }));
-    if (size !== bytes) {
-      throw new WarrenError({
-        code: 'image.damaged',
-        message: `the image layer ${join(folder, file)} has ${size} bytes and should have ${bytes}`,
-        remedy: `rm -r ${folder}`,
-      });
-    }
+  const own = record.layers.map(({ file, bytes }) => ({ file: join(folder, file), bytes }));
+  const tars = record.tars?.map(({ diffId, bytes }) => ({ file: layerFile(layers, diffId), bytes }));
+  for (const { file, bytes } of [...own, ...(tars ?? [])]) {
+    const { size } = await stat(file).catch(() => ({ size: -1 }));
+    if (size === bytes) continue;
+    throw new WarrenError({
+      code: 'image.damaged',
+      message: `the image layer ${file} has ${size < 0 ? 'gone' : `${size} bytes`} and should have ${bytes} bytes`,
+      remedy: `rm -r ${folder}${isAbsolute(file) && tars?.some((tar) => tar.file === file) ? ` ${file}` : ''}`,
+    });
   }
+  // Records of before 0.2 have the environment in the place of settings.
+  const settings = record.settings ?? { user: 'user', workdir: '/home/user', env: {} };
   return {
     id: record.id,
     folder,
-    layers: record.layers.map(({ file }) => join(folder, file)),
-    config: { user: record.environment.user },
+    layers: tars ? [[...own, ...tars].map(({ file }) => file)] : own.map(({ file }) => file),
+    config: settings,
   };
 }
 
-async function build(folder: string, { environment, signal, onProgress }: ImageRequest): Promise<void> {
-  const files = imageFiles(folder);
-  const layer = files.layer(0);
-  // mmdebstrap copies the layer out of its namespace into a folder that its root, who is not us, may enter.
-  const exchange = await mkdtemp(join(tmpdir(), 'warren-image-'));
-  await chmod(exchange, 0o777);
-  try {
-    onProgress?.({ step: 'building the default environment' });
-    await mmdebstrap(
-      [
-        '--variant=apt',
-        `--include=${environment.packages.join(',')}`,
-        '--dpkgopt=path-exclude=/usr/share/man/*',
-        '--dpkgopt=path-exclude=/usr/share/doc/*',
-        '--dpkgopt=path-include=/usr/share/doc/*/copyright',
-        '--aptopt=Apt::Install-Recommends "false"',
-        ...customizeHooks(environment.user, exchange).map((hook) => `--customize-hook=${hook}`),
-        environment.suite,
-        '/dev/null',
-      ],
-      {
-        ...(signal && { signal }),
-        onLine: (line) => {
-          const step = /^I: (.{1,60})/.exec(line)?.[1];
-          if (step) onProgress?.({ step: `environment: ${step.replace(/\.+$/, '')}` });
-        },
-      },
-    );
-    await mkdir(folder, { recursive: true });
-    await move(join(exchange, LAYER_IN_ROOT), layer);
-  } finally {
-    await rm(exchange, { recursive: true, force: true });
+/** Which files of the store the images in these folders need: for whoever removes the others. */
+export async function filesOfImages(folders: Iterable<string>): Promise<Set<string>> {
+  const needed = new Set<string>();
+  for (const folder of folders) {
+    needed.add(basename(folder));
+    const text = await readFile(imageFiles(folder).record, 'utf8').catch(() => '{}');
+    for (const { diffId } of (JSON.parse(text) as Partial<ImageRecord>).tars ?? [])
+      needed.add(basename(layerFile('', diffId)));
   }
-  const sha256 = await digestOf(layer);
-  const { size } = await stat(layer);
-  const record: ImageRecord = {
-    id: sha256,
-    environment,
-    layers: [{ file: 'layer-0.erofs', sha256, bytes: size }],
-    createdAt: new Date().toISOString(),
-  };
-  await chmod(layer, 0o444);
-  await writeFile(files.record, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o444 });
-  await chmod(folder, 0o755);
-}
-
-async function move(from: string, to: string): Promise<void> {
-  try {
-    await rename(from, to);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
-    const { copyFile } = await import('node:fs/promises');
-    await copyFile(from, to);
-  }
-}
-
-async function digestOf(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file), hash);
-  return hash.digest('hex');
+  return needed;
 }

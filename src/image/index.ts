@@ -1,4 +1,6 @@
 // The public face of this room: kernels and images, made once and kept by content.
 
-export { ensureImage, type Image } from './image.ts';
+export { ensureImage } from './ensure-image.ts';
+export { filesOfImages, type Image, type Layer } from './image.ts';
 export { ensureKernel, type Kernel } from './kernel.ts';
+export type { ImageSettings } from './manifest.ts';

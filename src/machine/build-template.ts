@@ -11,7 +11,7 @@ import { machineSockets, templateFiles } from '../host/layout.ts';
 import { run } from '../host/run.ts';
 import { WarrenError } from '../protocol/error.ts';
 import type { BoxOptions } from './confine.ts';
-import type { Accelerator, Driver, DriverFound, MachineSpec } from './driver.ts';
+import type { Accelerator, Driver, DriverFound, Layer, MachineSpec } from './driver.ts';
 import { newMachineId } from './identity.ts';
 import { Machine } from './machine.ts';
 import {
@@ -19,6 +19,7 @@ import {
   type Template,
   type TemplateKey,
   type TemplateRecord,
+  type TemplateSettings,
   templateDigest,
 } from './template.ts';
 import { warmUp } from './warm-up.ts';
@@ -34,7 +35,8 @@ export interface TemplateRequest {
   accelerator: Accelerator;
   clock: { tscKhz?: number };
   kernel: { vmlinuz: string; initramfs: string };
-  layers: string[];
+  layers: Layer[];
+  settings: TemplateSettings;
   /** The store's folder of templates. */
   folder: string;
   /** Gets what VMM and console said when the build fails. */
@@ -64,6 +66,7 @@ export async function buildTemplate(request: TemplateRequest): Promise<Template>
         bootMs: Math.round(bootMs),
         kernel: request.kernel,
         layers: request.layers,
+        settings: request.settings,
         sizes: {
           memory: await seal(files.memory),
           device: await seal(files.device),

@@ -44,7 +44,7 @@ export interface MachineSpec {
   tscKhz?: number;
   kernel: { vmlinuz: string; initramfs?: string };
   /** Read-only layers, lowest first. */
-  layers: readonly string[];
+  layers: readonly Layer[];
   disk: Disk;
   /** What the disk may grow to on the host. */
   diskGib: number;
@@ -56,6 +56,9 @@ export interface MachineSpec {
   freezeTo?: string;
   sockets: { folder: string; qmp: string; agent: string; egress: string };
 }
+
+/** A file system in one file, or in several: the first, then the further devices that it points into. */
+export type Layer = string | readonly string[];
 
 /** The writable disk: a raw file, or an overlay over a raw file that is never written. */
 export type Disk = { kind: 'raw'; file: string } | { kind: 'overlay'; file: string; base: string };

@@ -6,7 +6,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { templateFiles } from '../host/layout.ts';
 import { WarrenError } from '../protocol/error.ts';
-import type { Accelerator, Driver, DriverFound, MachineSpec } from './driver.ts';
+import type { Accelerator, Driver, DriverFound, Layer, MachineSpec } from './driver.ts';
 
 /** Everything that makes two templates different. Changing any of it builds a new one. */
 export interface TemplateKey {
@@ -32,8 +32,17 @@ export interface TemplateRecord {
   /** Cold boot to the agent's answer, in the same build. */
   bootMs: number;
   kernel: { vmlinuz: string; initramfs: string };
-  layers: string[];
+  layers: Layer[];
+  /** What its image says of the programs that run in it; missing in records of before there were images. */
+  settings?: TemplateSettings;
   sizes: { memory: number; device: number; disk: number; overlay: number };
+}
+
+/** As the agent is told them at each start of a machine. */
+export interface TemplateSettings {
+  user: string;
+  workdir: string;
+  env: Record<string, string>;
 }
 
 export interface Template {
@@ -53,14 +62,16 @@ export function hardwareDigest(
   driver: Driver,
   found: DriverFound,
   shape: Pick<MachineSpec, 'cpus' | 'memoryMib' | 'diskGib' | 'accelerator'>,
-  layers: number,
+  layers: readonly Layer[],
 ): string {
   const plan = driver.plan(
     {
       ...shape,
       id: 'template',
       kernel: { vmlinuz: 'kernel', initramfs: 'initramfs' },
-      layers: Array.from({ length: layers }, (_, nr) => `layer${nr}`),
+      layers: layers.map((layer, nr) =>
+        typeof layer === 'string' ? `layer${nr}` : layer.map((_, part) => `layer${nr}.${part}`),
+      ),
       disk: { kind: 'raw', file: 'disk' },
       memory: { file: 'memory', shared: true },
       sockets: { folder: 'sockets', qmp: 'qmp', agent: 'agent', egress: 'egress' },

@@ -186,6 +186,8 @@ export interface TemplateView {
 export interface PruneResult {
   templates: string[];
   images: string[];
+  /** Of OCI images, that no kept image has. */
+  layers: string[];
   kernels: string[];
   /** Of all downloads that were kept. */
   downloadsBytes: number;

@@ -35,6 +35,17 @@ export const limits = {
   handbackPathBytes: 4096,
   handbackTimeoutMs: 30 * 60_000,
 
+  imageManifestBytes: 4 * MIB,
+  imageConfigBytes: 8 * MIB,
+  imageLayers: 500,
+  /** Of one layer, not compressed. */
+  imageLayerBytes: 64 * GIB,
+  /** In all layers of an image together. */
+  imageEntries: 1_000_000,
+  imagePathBytes: 4096,
+  imageTarHeaderBytes: 1 * MIB,
+  imageXattrBytes: 64 * KIB,
+
   copyOutBytes: 64 * GIB,
   copyOutFiles: 1_000_000,
   copyPathBytes: 1024,

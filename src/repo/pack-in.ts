@@ -23,8 +23,6 @@ export interface PackInOptions {
   branch: string;
   /** Where the clone goes, absolute in the guest. */
   guestPath: string;
-  /** Who owns it in the guest. */
-  user: string;
   /** Files to take along that git does not track, relative to the root. */
   carry?: readonly string[];
   /** A folder for what is made; a fresh one is made in it, and `dispose` removes that. */
@@ -38,9 +36,9 @@ export interface PackProgress {
 }
 
 export interface PackedRepository {
-  manifest: CloneManifest;
-  /** A fresh stream of the whole tar, as often as asked. */
-  stream(): Readable;
+  manifest: Omit<CloneManifest, 'user'>;
+  /** A fresh stream of the whole tar, as often as asked. `user`: who owns the clone in the guest. */
+  stream(user: string): Readable;
   /** Of the tar's content, for progress. */
   bytes: number;
   withheld: Withheld;
@@ -69,9 +67,8 @@ export async function packIn(repository: Repository, options: PackInOptions): Pr
       readIdentity(repository.root),
     ]);
     const packs = parts.flatMap((part) => (part.pack ? [part.pack] : []));
-    const manifest: CloneManifest = {
+    const manifest: Omit<CloneManifest, 'user'> = {
       path: options.guestPath,
-      user: options.user,
       objectFormat: repository.objectFormat,
       identity,
       repositories: numbered(parts),
@@ -84,7 +81,7 @@ export async function packIn(repository: Repository, options: PackInOptions): Pr
     const content = files.map((file, n) => ({ ...file, bytes: sizes[n]! }));
     return {
       manifest,
-      stream: () => cloneTar(manifest, content, repository.root, carried),
+      stream: (user) => cloneTar({ ...manifest, user }, content, repository.root, carried),
       bytes: [...sizes, ...carried.map((file) => file.bytes)].reduce((sum, bytes) => sum + bytes, 0),
       withheld: report(parts),
       dispose,

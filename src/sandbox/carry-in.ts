@@ -7,9 +7,6 @@ import type { OnProgress } from './rooms.ts';
 
 const CLONE_TIMEOUT_MS = 30 * 60_000;
 
-/** The default user of every image so far; the tree in the guest is theirs. */
-const GUEST_USER = 'user';
-
 export type CarryPlan = PackedRepository;
 
 export async function prepareCarry(
@@ -26,7 +23,6 @@ export async function prepareCarry(
   return await packIn(repository, {
     branch,
     guestPath,
-    user: GUEST_USER,
     carry,
     transferFolder: transfer,
     signal,
@@ -44,7 +40,8 @@ export async function carryIn(
   onProgress({ step: 'carrying the repository in', total: plan.bytes });
   const machine = sandbox.machine!;
   const link = await machine.link();
-  const stream = plan.stream();
+  // The tree in the guest is the user's, whom the image names.
+  const stream = plan.stream(sandbox.record.user);
   let done = 0;
   stream.on('data', (chunk: Buffer) => {
     done += chunk.length;

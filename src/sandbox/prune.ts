@@ -1,9 +1,10 @@
 // `prune`: removes templates, images and kernels that no sandbox lies over and that no `up` would use next, and all
 // downloads that doors keep.
 
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { PruneResult } from '../protocol/api.ts';
+import { filesOfImages } from '../image/index.ts';
+import type { PruneResult, TemplateView } from '../protocol/api.ts';
 import type { Conductor } from './conductor.ts';
 
 /** `all`: also what the next `up` would use (it is built again). */
@@ -11,8 +12,17 @@ export async function prune(conductor: Conductor, options: { all: boolean }): Pr
   const { storeFolders } = conductor.rooms;
   const used = usedTemplates(conductor);
   const templates = await conductor.templates.list((id) => used.get(id) ?? []);
-  const newest = options.all ? new Set<string>() : newestOfEachSize(templates);
-  const result: PruneResult = { templates: [], images: [], kernels: [], downloadsBytes: 0, freedMib: 0 };
+  const images = await imagesOf(conductor, templates);
+  const named = await namedImages(storeFolders.references);
+  const newest = options.all ? new Set<string>() : newestOfEachSize(templates, images, named);
+  const result: PruneResult = {
+    templates: [],
+    images: [],
+    layers: [],
+    kernels: [],
+    downloadsBytes: 0,
+    freedMib: 0,
+  };
   const kept = templates.filter(
     ({ id, usedBy, damaged }) => usedBy.length > 0 || (newest.has(id) && damaged === null),
   );
@@ -22,12 +32,15 @@ export async function prune(conductor: Conductor, options: { all: boolean }): Pr
     result.templates.push(template.id);
     result.freedMib += template.sizeMib;
   }
-  const keptImages = new Set(kept.map(({ image }) => image));
+  // By the files that they read: their machines are restored from those very files.
+  const keptFiles = await filesOfImages(kept.flatMap(({ id }) => images.get(id)?.folder ?? []));
   const keptKernels = new Set(kept.map(({ kernel }) => basename(dirname(kernel))));
   for (const [kind, folder, keep] of [
-    ['images', storeFolders.images, keptImages],
+    ['images', storeFolders.images, keptFiles],
+    ['layers', storeFolders.layers, keptFiles],
     ['kernels', storeFolders.kernels, keptKernels],
   ] as const) {
+    if (kind !== 'kernels' && conductor.rooms.makesImages) continue;
     for (const name of await readdir(folder).catch(() => [])) {
       if (name.startsWith('.') || keep.has(name) || (kept.length === 0 && !options.all)) continue;
       result.freedMib += await sizeMib(join(folder, name));
@@ -35,10 +48,52 @@ export async function prune(conductor: Conductor, options: { all: boolean }): Pr
       result[kind].push(name);
     }
   }
+  await forgetNames(storeFolders.references, storeFolders.images);
   result.downloadsBytes = await removeDownloads(storeFolders.downloads);
   result.freedMib += result.downloadsBytes / 1024 ** 2;
   conductor.rooms.forgetStore();
   return { ...result, freedMib: Math.round(result.freedMib) };
+}
+
+interface TemplateImage {
+  folder: string;
+  /** Of shared layers: it was pulled, and a name stands for it. */
+  isPulled: boolean;
+}
+
+async function imagesOf(
+  conductor: Conductor,
+  templates: readonly { id: string; damaged: string | null }[],
+): Promise<Map<string, TemplateImage>> {
+  const found = new Map<string, TemplateImage>();
+  for (const { id, damaged } of templates) {
+    if (damaged !== null) continue;
+    const [layer] = (await conductor.templates.get(id)).record.layers;
+    if (layer === undefined) continue;
+    const isPulled = typeof layer !== 'string';
+    found.set(id, { folder: dirname(isPulled ? layer[0]! : layer), isPulled });
+  }
+  return found;
+}
+
+/** Folders of the images that a name stands for now. */
+async function namedImages(references: string): Promise<Set<string>> {
+  const names = await readdir(references).catch(() => []);
+  const images = names.map(async (name) => {
+    const text = await readFile(join(references, name), 'utf8').catch(() => '{}');
+    return (JSON.parse(text) as { image?: string }).image ?? '';
+  });
+  return new Set(await Promise.all(images));
+}
+
+/** A name whose image is gone is looked up again. */
+async function forgetNames(references: string, images: string): Promise<void> {
+  const left = new Set(await readdir(images).catch(() => []));
+  for (const name of await readdir(references).catch(() => [])) {
+    const text = await readFile(join(references, name), 'utf8').catch(() => '{}');
+    if (!left.has((JSON.parse(text) as { image?: string }).image ?? ''))
+      await rm(join(references, name), { force: true });
+  }
 }
 
 /** Doors may be reading or writing them: what is open stays whole for them. */
@@ -56,12 +111,18 @@ export function usedTemplates(conductor: Conductor): Map<string, string[]> {
   return used;
 }
 
+/** What the next `up` would use: of each size the newest, for the built-in environment and for each named image. */
 function newestOfEachSize(
-  templates: { id: string; createdAt: string; cpus: number; memoryMib: number; diskGib: number }[],
+  templates: readonly TemplateView[],
+  images: ReadonlyMap<string, TemplateImage>,
+  named: ReadonlySet<string>,
 ): Set<string> {
-  const newest = new Map<string, { id: string; createdAt: string }>();
+  const newest = new Map<string, TemplateView>();
   for (const template of templates) {
-    const size = `${template.cpus} ${template.memoryMib} ${template.diskGib}`;
+    const image = images.get(template.id);
+    if (!image || (image.isPulled && !named.has(basename(image.folder)))) continue;
+    const kind = image.isPulled ? image.folder : '';
+    const size = `${template.cpus} ${template.memoryMib} ${template.diskGib} ${kind}`;
     const best = newest.get(size);
     if (!best || template.createdAt > best.createdAt) newest.set(size, template);
   }

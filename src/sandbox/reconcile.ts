@@ -15,7 +15,13 @@ export async function reconcile(conductor: Conductor): Promise<void> {
   const { layout, storeFolders } = conductor.rooms;
   for (const folder of [
     sandboxesFolder(layout),
-    ...[storeFolders.templates, storeFolders.images, storeFolders.kernels],
+    ...[
+      storeFolders.templates,
+      storeFolders.images,
+      storeFolders.kernels,
+      storeFolders.layers,
+      storeFolders.references,
+    ],
   ]) {
     await sweepTemporary(folder);
   }

@@ -2,7 +2,7 @@
 // costs time to find out is found out once and kept here.
 
 import { stat } from 'node:fs/promises';
-import { defaultEnvironment } from '../environment/index.ts';
+import { chooseEnvironment } from '../environment/index.ts';
 import { timeStampCounterKhz } from '../host/clock.ts';
 import { type Layout, storeFolder, storeFolders } from '../host/layout.ts';
 import { ensureImage, ensureKernel, type Image, type Kernel } from '../image/index.ts';
@@ -12,6 +12,8 @@ import type { Accelerator, Driver, DriverFound } from '../machine/driver.ts';
 import { kvmGroup, machineUid, probeConfinement } from '../machine/probe-confinement.ts';
 import type { Progress } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
+import { userSettings } from './settings.ts';
+import type { Wanted } from './templates.ts';
 
 export type OnProgress = (progress: Progress) => void;
 
@@ -34,6 +36,7 @@ export class Rooms {
   #confinement: Promise<Confinement> | undefined;
   #kernel: { agentMtimeMs: number; kernel: Promise<Kernel> } | undefined;
   #tscKhz: Promise<number | undefined> | undefined;
+  #makingImages = 0;
   readonly #images = new Map<string, Promise<Image>>();
 
   constructor(options: RoomsOptions) {
@@ -103,26 +106,33 @@ export class Rooms {
     return await this.#kernel.kernel;
   }
 
-  async image(environment: string | null, onProgress: OnProgress, signal?: AbortSignal): Promise<Image> {
-    if (environment !== null) {
-      throw new WarrenError({
-        code: 'usage.environment',
-        message: `cannot use the environment ${JSON.stringify(environment)}: only the built-in one is supported yet`,
-        remedy: 'leave --env out',
-      });
-    }
-    const spec = defaultEnvironment();
-    const known = this.#images.get(spec.digest);
+  async image(wanted: Wanted, onProgress: OnProgress, signal?: AbortSignal): Promise<Image> {
+    const environment = chooseEnvironment(wanted.name);
+    // The built-in one is the same for as long as this process runs; what a name stands for may change.
+    const isKept = environment.kind === 'default';
+    const key = JSON.stringify([wanted.name, wanted.fresh === true]);
+    const known = this.#images.get(key);
     if (known) return await known;
+    const { registries } = await userSettings();
     const image = ensureImage({
       store: this.store,
-      environment: spec,
+      environment,
+      fresh: wanted.fresh === true,
+      plainRegistries: registries?.plainHttp ?? [],
       onProgress,
       ...(signal && { signal }),
     });
-    this.#images.set(spec.digest, image);
-    image.catch(() => this.#images.delete(spec.digest));
+    this.#makingImages++;
+    void image.catch(() => {}).finally(() => this.#makingImages--);
+    if (!isKept) return await image;
+    this.#images.set(key, image);
+    image.catch(() => this.#images.delete(key));
     return await image;
+  }
+
+  /** What is in the store and nobody needs may be needed in a moment. */
+  get makesImages(): boolean {
+    return this.#makingImages > 0;
   }
 
   /** Images and kernels may have been pruned: look again at the next use. */

@@ -26,6 +26,7 @@ const USERS_ONLY = [
   ['downloads', 'what is kept of downloads on this host'],
   ['ca', 'whom this host trusts'],
   ['upstreamProxy', 'the way out of this host'],
+  ['registries', 'how registries are reached'],
 ] as const;
 
 /** Half of the cores, so that several machines and their user get on. */
@@ -69,6 +70,17 @@ const fileSchema = v.strictObject({
       v.regex(/^http:\/\/(?:[^\s/@]+@)?[^\s/@]+:\d{1,5}\/?$/, 'write "http://proxy.example:3128"'),
       v.url(),
     ),
+  ),
+  /** The user's only: registries (HOST or HOST:PORT) that are asked over plain HTTP. */
+  registries: v.exactOptional(
+    v.strictObject({
+      plainHttp: v.exactOptional(
+        v.pipe(
+          v.array(v.pipe(v.string(), v.regex(/^[a-z0-9.-]+(?::[0-9]{1,5})?$/, 'not HOST:PORT'))),
+          v.maxLength(100),
+        ),
+      ),
+    }),
   ),
   /** The user's only. */
   downloads: v.exactOptional(downloadsSchema),

@@ -3,6 +3,7 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { templateFiles } from '../host/layout.ts';
+import type { Image, ImageSettings } from '../image/index.ts';
 import { buildTemplate } from '../machine/build-template.ts';
 import type { Accelerator } from '../machine/driver.ts';
 import {
@@ -24,6 +25,12 @@ export interface Size {
   diskGib: number;
 }
 
+/** `fresh`: a tag is looked up again. */
+export interface Wanted {
+  name: string | null;
+  fresh?: boolean;
+}
+
 interface Building {
   promise: Promise<Template>;
   abort: AbortController;
@@ -41,11 +48,11 @@ export class Templates {
 
   /** The template for an environment and a size, built when there is none. Whoever cancels last cancels the build. */
   async ensure(
-    environment: string | null,
+    environment: Wanted,
     size: Size,
     onProgress: OnProgress,
     signal?: AbortSignal,
-  ): Promise<{ template: Template; accelerator: Accelerator; imageId: string; imageUser: string }> {
+  ): Promise<{ template: Template; accelerator: Accelerator; imageId: string; settings: ImageSettings }> {
     const rooms = this.#rooms;
     const found = await rooms.found();
     const [kernel, image] = [
@@ -58,7 +65,7 @@ export class Templates {
       kernelDigest: kernel.digest,
       vmm: `${rooms.driver.name} ${found.version}`,
       accelerator: accelerator.kind,
-      hardware: hardwareDigest(rooms.driver, found, { ...size, accelerator }, image.layers.length),
+      hardware: hardwareDigest(rooms.driver, found, { ...size, accelerator }, image.layers),
       ...size,
       recipe: TEMPLATE_RECIPE,
     };
@@ -66,7 +73,7 @@ export class Templates {
     const template =
       (await this.#find(digest)) ??
       (await this.#build(digest, { key, kernel, image, accelerator }, onProgress, signal));
-    return { template, accelerator, imageId: image.id, imageUser: image.config.user };
+    return { template, accelerator, imageId: image.id, settings: image.config };
   }
 
   async get(id: string): Promise<Template> {
@@ -135,7 +142,7 @@ export class Templates {
     inputs: {
       key: TemplateKey;
       kernel: { vmlinuz: string; initramfs: string };
-      image: { layers: string[] };
+      image: Image;
       accelerator: Accelerator;
     },
     onProgress: OnProgress,
@@ -162,7 +169,7 @@ export class Templates {
     inputs: {
       key: TemplateKey;
       kernel: { vmlinuz: string; initramfs: string };
-      image: { layers: string[] };
+      image: Image;
       accelerator: Accelerator;
     },
   ): Building {
@@ -180,6 +187,7 @@ export class Templates {
         clock: await rooms.clock(),
         kernel: { vmlinuz, initramfs },
         layers: inputs.image.layers,
+        settings: inputs.image.config,
         folder: rooms.storeFolders.templates,
         logFile: rooms.storeFolders.templateLog,
         signal: abort.signal,

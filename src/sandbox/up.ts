@@ -61,16 +61,21 @@ async function upOnce(
     : null;
   carrying?.catch(() => {});
   try {
-    const { template, accelerator, imageId, imageUser } = await timed(timings, 'templateMs', () =>
-      conductor.templates.ensure(settings.environment, size, onProgress, signal),
+    const {
+      template,
+      accelerator,
+      imageId,
+      settings: image,
+    } = await timed(timings, 'templateMs', () =>
+      conductor.templates.ensure({ name: settings.environment }, size, onProgress, signal),
     );
     signal.throwIfAborted();
     await conductor.update(sandbox, {
       template: template.id,
       image: imageId,
       accelerator: accelerator.kind,
-      user: imageUser,
-      workdir: sandbox.record.repository?.guestPath ?? `/home/${imageUser}`,
+      user: image.user,
+      workdir: sandbox.record.repository?.guestPath ?? image.workdir,
     });
     const { answeredMs } = await timed(timings, 'restoreMs', () =>
       startMachine(conductor, sandbox, template, accelerator, 'restore'),

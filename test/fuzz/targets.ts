@@ -5,6 +5,7 @@ import * as dnsQuestion from './dns-question.ts';
 import * as policyFile from './policy-file.ts';
 import * as pushCommands from './push-commands.ts';
 import * as requestPath from './request-path.ts';
+import * as tarIndex from './tar-index.ts';
 import type { Target } from './target.ts';
 
 export const targets: Record<string, Target> = {
@@ -13,4 +14,5 @@ export const targets: Record<string, Target> = {
   'policy-file': policyFile,
   'push-commands': pushCommands,
   'request-path': requestPath,
+  'tar-index': tarIndex,
 };

@@ -26,6 +26,7 @@ const spec: MachineSpec = {
   restore: { device: '/store/t/device.state' },
   sockets: { folder: '/run/a,b', qmp: '/run/a,b/qmp', agent: '/run/a,b/agent', egress: '/run/a,b/egress' },
 };
+const stitched: MachineSpec = { ...spec, layers: ['/store/a', ['/store/b', '/store/t1', '/store/t2']] };
 const whole = { namespaces: true, ordinaryUser: true, limits: true };
 
 function optionsOf(args: string[], name: string): string[] {
@@ -72,6 +73,24 @@ describe('the plan of a machine under QEMU', () => {
   it('lets the VMM write its own disk and sockets only', () => {
     assert.deepEqual(plan.writable, ['/data/a,b/disk.qcow2']);
     assert.ok(plan.readable.includes('/store/t/disk.raw'));
+  });
+
+  it('gives a layer of several files a disk for each, and tells the guest how many', () => {
+    const shown = planQemu(stitched, found);
+    const disks = optionsOf(
+      shown.args((path) => path),
+      '-device',
+    ).map((text) => JSON.parse(text).serial);
+    assert.deepEqual(disks.filter(Boolean), ['layer0', 'layer1', 'layer1.1', 'layer1.2', 'disk']);
+    assert.match(
+      optionsOf(
+        shown.args((path) => path),
+        '-append',
+      )[0]!,
+      / warren\.layers=2 warren\.parts=0,2$/,
+    );
+    assert.deepEqual(shown.readable.slice(2, 6), ['/store/a', '/store/b', '/store/t1', '/store/t2']);
+    assert.doesNotMatch(optionsOf(args, '-append')[0]!, /warren\.parts/);
   });
 
   it('tells an emulated guest the frequency of its clock', () => {
@@ -124,7 +143,7 @@ describe('the box around a VMM', () => {
 
 describe('what a frozen memory depends on', () => {
   const shape = { cpus: 1, memoryMib: 512, diskGib: 16, accelerator: spec.accelerator };
-  const digest = (change: object, layers = 1) =>
+  const digest = (change: object, layers: MachineSpec['layers'] = ['a']) =>
     hardwareDigest(qemuDriver(), found, { ...shape, ...change }, layers);
 
   it('is the same for the same machine, and another for other devices, sizes or processors', () => {
@@ -133,9 +152,11 @@ describe('what a frozen memory depends on', () => {
       digest({ cpus: 2 }),
       digest({ memoryMib: 1024 }),
       digest({ accelerator: { kind: 'kvm' } }),
-      digest({}, 2),
+      digest({}, ['a', 'b']),
+      digest({}, [['a', 'b']]),
     ];
-    assert.equal(new Set([digest({}), ...others]).size, 5);
+    assert.equal(new Set([digest({}), ...others]).size, 6);
+    assert.equal(digest({}, ['c']), digest({}), 'the guest sees no names of files');
   });
 
   it('is another when the plan changes its CPU model', () => {
@@ -150,7 +171,7 @@ describe('what a frozen memory depends on', () => {
         };
       },
     };
-    assert.notEqual(hardwareDigest(driver, found, shape, 1), digest({}));
+    assert.notEqual(hardwareDigest(driver, found, shape, ['a']), digest({}));
   });
 });
 

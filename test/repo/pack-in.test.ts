@@ -238,10 +238,9 @@ describe('packIn and clone', { skip: missing ?? false }, () => {
     const packed = await packIn(repository, {
       branch: 'b',
       guestPath,
-      user,
       transferFolder: temporaryFolder(),
     });
-    assert.equal((await guest.clone(packed.stream())).status, 200);
+    assert.equal((await guest.clone(packed.stream(user))).status, 200);
     assert.deepEqual(fingerprint(root), before);
     assert.equal(sh(guestPath, real), '3');
     sh(guestPath, ['fsck', '--strict']);
@@ -377,7 +376,6 @@ describe('packIn and clone', { skip: missing ?? false }, () => {
       const packing = packIn(repository, {
         branch: 'b',
         guestPath: '/x',
-        user,
         carry: [entry],
         transferFolder,
       });
@@ -392,13 +390,12 @@ describe('packIn and clone', { skip: missing ?? false }, () => {
     const packed = await packIn(repository, {
       branch: 'b',
       guestPath: '/x',
-      user,
       carry: ['secret'],
       transferFolder: temporaryFolder(),
     });
     write(root, { secret: 'longer than it was' });
     await assert.rejects(async () => {
-      for await (const _ of packed.stream());
+      for await (const _ of packed.stream(user));
     }, /changed while it was packed/);
   });
 
@@ -431,7 +428,6 @@ describe('packIn and clone', { skip: missing ?? false }, () => {
     const packing = packIn(repository, {
       branch: 'b',
       guestPath: '/x',
-      user,
       transferFolder: temporaryFolder(),
     });
     await assert.rejects(packing, {
@@ -446,7 +442,7 @@ describe('packIn and clone', { skip: missing ?? false }, () => {
   test('cancelling stops and cleans up', async () => {
     const repository = await openRepository(makeRepository());
     const transferFolder = temporaryFolder();
-    const options = { branch: 'b', guestPath: '/x', user, transferFolder, signal: AbortSignal.abort() };
+    const options = { branch: 'b', guestPath: '/x', transferFolder, signal: AbortSignal.abort() };
     await assert.rejects(packIn(repository, options), { code: 'usage.cancelled' });
     assert.deepEqual(fingerprint(transferFolder), {});
   });

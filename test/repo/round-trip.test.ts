@@ -26,10 +26,9 @@ test('work goes in, is committed, comes home and is merged', { skip: missing ?? 
   const packed = await packIn(repository, {
     branch: 'warren/blue',
     guestPath,
-    user,
     transferFolder: temporaryFolder(),
   });
-  const cloned = await guest.clone(packed.stream());
+  const cloned = await guest.clone(packed.stream(user));
   assert.deepEqual([cloned.status, cloned.body], [200, { head: repository.head }]);
   await packed.dispose();
   assert.deepEqual(fingerprint(root), before, 'the user’s repository was only read');

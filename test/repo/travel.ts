@@ -21,8 +21,8 @@ export async function travel(guest: Guest, root: string, carry: string[] = []): 
   const common = fingerprint(repository.commonDir);
   const guestPath = join(guest.folder, randomBytes(4).toString('hex'), repository.name);
   const transferFolder = temporaryFolder();
-  const packed = await packIn(repository, { branch: 'warren/blue', guestPath, user, carry, transferFolder });
-  const answer = await guest.clone(packed.stream());
+  const packed = await packIn(repository, { branch: 'warren/blue', guestPath, carry, transferFolder });
+  const answer = await guest.clone(packed.stream(user));
   assert.deepEqual(
     [answer.status, answer.body],
     [200, { head: repository.head }],

@@ -38,7 +38,10 @@ describe('downloads', () => {
     assert.equal(await downloadSettings('/d'), null);
   });
 
-  it('are not a repository’s to choose', () => {
+  it('like how registries of images are reached, are not a repository’s to choose', () => {
+    const plain = parseSettings('{ "registries": { "plainHttp": ["registry.lan:5000"] } }', 'warren.json');
+    assert.throws(() => decide(request, plain, {}), { code: 'usage.settings', remedy: /registries/ });
+    assert.ok(decide(request, {}, plain));
     const project = parseSettings('{ "downloads": { "maxGib": 1 } }', 'warren.json');
     assert.throws(() => decide(request, project, {}), { code: 'usage.settings' });
   });

@@ -16,8 +16,60 @@ type User struct {
 	Groups            []uint32
 }
 
-// Lookup finds a user of the guest by name.
-func Lookup(name string) (User, error) {
+// Lookup finds a user of the guest as image configurations name them: USER or USER:GROUP, each a name or a number. A
+// number needs no line in the image's files; a name does, but for root.
+func Lookup(spec string) (User, error) {
+	name, group, hasGroup := strings.Cut(spec, ":")
+	user, err := lookupUser(name)
+	if err != nil || !hasGroup {
+		return user, err
+	}
+	gid, err := lookupGroup(group)
+	if err != nil {
+		return User{}, err
+	}
+	user.Gid, user.Groups = gid, []uint32{gid}
+	return user, nil
+}
+
+func lookupUser(name string) (User, error) {
+	found, err := byName(name)
+	if err == nil {
+		return found, nil
+	}
+	uid, notNumber := strconv.ParseUint(name, 10, 32)
+	if notNumber != nil {
+		return User{}, err
+	}
+	if known := NameOf(uint32(uid)); known != name {
+		return byName(known)
+	}
+	return User{Name: name, Home: "/", Shell: "/bin/sh", Uid: uint32(uid), Groups: []uint32{0}}, nil
+}
+
+func lookupGroup(group string) (uint32, error) {
+	var found *uint32
+	_ = lines("/etc/group", func(fields []string) bool {
+		if len(fields) < 3 || fields[0] != group {
+			return true
+		}
+		if id, err := strconv.ParseUint(fields[2], 10, 32); err == nil {
+			gid := uint32(id)
+			found = &gid
+		}
+		return false
+	})
+	if found != nil {
+		return *found, nil
+	}
+	gid, err := strconv.ParseUint(group, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("invalid group: '%s'", group)
+	}
+	return uint32(gid), nil
+}
+
+func byName(name string) (User, error) {
 	var found *User
 	err := lines("/etc/passwd", func(fields []string) bool {
 		if len(fields) < 7 || fields[0] != name {

@@ -16,6 +16,7 @@ import (
 
 const (
 	layersParameter  = "warren.layers="
+	partsParameter   = "warren.parts=" // how many further disks each layer has: "3,0"
 	deviceTimeout    = 10 * time.Second
 	deviceLookEvery  = 5 * time.Millisecond
 	newRoot          = "/newroot"
@@ -38,14 +39,14 @@ func Up() error {
 	if err := loadModules("/modules"); err != nil {
 		return err
 	}
-	layers, err := layerCount()
+	parts, err := layerParts()
 	if err != nil {
 		return err
 	}
-	if err := mountDisks(layers); err != nil {
+	if err := mountDisks(parts); err != nil {
 		return err
 	}
-	if err := overlay(layers); err != nil {
+	if err := overlay(len(parts)); err != nil {
 		return err
 	}
 	return enter()
@@ -102,26 +103,53 @@ func loadModule(path string) error {
 	return err
 }
 
-func layerCount() (int, error) {
+// layerParts answers for each layer how many further disks it has.
+func layerParts() ([]int, error) {
 	line, err := os.ReadFile("/proc/cmdline")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
+	count, counts := -1, ""
 	for _, word := range strings.Fields(string(line)) {
 		if value, found := strings.CutPrefix(word, layersParameter); found {
-			return strconv.Atoi(value)
+			if count, err = strconv.Atoi(value); err != nil {
+				return nil, err
+			}
+		}
+		if value, found := strings.CutPrefix(word, partsParameter); found {
+			counts = value
 		}
 	}
-	return 0, fmt.Errorf("the kernel was not told %sN", layersParameter)
+	if count < 0 {
+		return nil, fmt.Errorf("the kernel was not told %sN", layersParameter)
+	}
+	parts := make([]int, count)
+	for n, text := range strings.Split(counts, ",") {
+		if counts == "" || n >= count {
+			break
+		}
+		if parts[n], err = strconv.Atoi(text); err != nil {
+			return nil, err
+		}
+	}
+	return parts, nil
 }
 
-func mountDisks(layers int) error {
-	for n := range layers {
+func mountDisks(parts []int) error {
+	for n, more := range parts {
 		device, err := waitForDisk(fmt.Sprintf("layer%d", n))
 		if err != nil {
 			return err
 		}
-		if err := (mount{device, fmt.Sprintf("/layers/%d", n), "erofs", unix.MS_RDONLY, ""}).mount(""); err != nil {
+		devices := make([]string, 0, more) // erofs takes them in the order of its table
+		for part := 1; part <= more; part++ {
+			each, err := waitForDisk(fmt.Sprintf("layer%d.%d", n, part))
+			if err != nil {
+				return err
+			}
+			devices = append(devices, "device="+each)
+		}
+		if err := (mount{device, fmt.Sprintf("/layers/%d", n), "erofs", unix.MS_RDONLY, strings.Join(devices, ",")}).mount(""); err != nil {
 			return err
 		}
 	}

@@ -93,6 +93,9 @@ func (s *Service) serveRedirected(conn *net.TCPConn, names *resolver) {
 // writeResolvConf replaces the file, or the symlink, that tells programs their resolver.
 func writeResolvConf(path string) error {
 	made := filepath.Join(filepath.Dir(path), ".resolv.conf.warren")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
 	if err := os.WriteFile(made, []byte("nameserver "+Resolver.String()+"\n"), 0o644); err != nil {
 		return err
 	}

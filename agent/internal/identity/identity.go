@@ -115,6 +115,10 @@ func become(entropy []byte, nanoseconds int64, hostname, machineID string) error
 	if err := unix.Sethostname([]byte(hostname)); err != nil {
 		return fmt.Errorf("cannot set the hostname: %w", err)
 	}
+	// An image may have nothing, not even this folder.
+	if err := os.MkdirAll("/etc", 0o755); err != nil {
+		return err
+	}
 	if err := os.WriteFile("/etc/hostname", []byte(hostname+"\n"), 0o644); err != nil {
 		return err
 	}

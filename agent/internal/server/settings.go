@@ -85,7 +85,11 @@ func (s *settings) Envs() map[string]string {
 
 // user is the one that Basic auth names, else the default, else `user`, else root.
 func (s *settings) user(r *http.Request) (account.User, error) {
-	name, _, named := r.BasicAuth()
+	// The header splits at the first colon, and envd's clients end the name with one: USER:GROUP comes as two.
+	name, group, named := r.BasicAuth()
+	if group = strings.TrimSuffix(group, ":"); group != "" {
+		name += ":" + group
+	}
 	if !named || name == "" {
 		s.lock.RLock()
 		name = s.defaultUser

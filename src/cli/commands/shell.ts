@@ -7,6 +7,9 @@ import { ShellQuestions } from '../asking.ts';
 import { reattach, runAttached } from '../attach-session.ts';
 import { withClient } from '../context.ts';
 
+/** bash, or what the image gives its user. */
+const LOGIN_SHELL = 'if [ -x /bin/bash ]; then exec /bin/bash -i -l; else exec "$SHELL" -i -l; fi';
+
 export async function shell(name: string, flags: { user?: string; session?: number }): Promise<number> {
   if (!process.stdin.isTTY || !process.stdout.isTTY) {
     throw new WarrenError({
@@ -34,8 +37,8 @@ export async function shell(name: string, flags: { user?: string; session?: numb
 
 export function shellSpec(sandbox: Pick<SandboxView, 'workdir' | 'user'>, user?: string): SessionSpec {
   return {
-    command: '/bin/bash',
-    args: ['-i', '-l'],
+    command: '/bin/sh',
+    args: ['-c', LOGIN_SHELL],
     cwd: sandbox.workdir,
     user: user ?? sandbox.user,
     pty: terminalSize(),

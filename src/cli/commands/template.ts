@@ -28,9 +28,11 @@ export async function ls(flags: { json?: boolean }): Promise<void> {
   }
 }
 
-export async function build(flags: SizeFlags & { json?: boolean }): Promise<void> {
+export async function build(flags: SizeFlags & { pull?: boolean; json?: boolean }): Promise<void> {
   const result = await withClient((client) =>
-    withProgress((options) => client.buildTemplate(sizeRequest(flags), options)),
+    withProgress((options) =>
+      client.buildTemplate({ ...sizeRequest(flags), pull: flags.pull === true }, options),
+    ),
   );
   if (flags.json) printJson(result);
   else say(`template ${result.id} is ready`);
@@ -60,7 +62,7 @@ export async function prune(flags: { all?: boolean; json?: boolean }): Promise<v
   if (flags.json) printJson(result);
   else {
     say(
-      `removed ${plural(result.templates.length, 'template')}, ${plural(result.images.length, 'image')}, ${plural(result.kernels.length, 'kernel')} and ${Math.round(result.downloadsBytes / 1024 ** 2)} MiB of downloads: ${result.freedMib} MiB`,
+      `removed ${plural(result.templates.length, 'template')}, ${plural(result.images.length, 'image')}, ${plural(result.layers.length, 'layer')}, ${plural(result.kernels.length, 'kernel')} and ${Math.round(result.downloadsBytes / 1024 ** 2)} MiB of downloads: ${result.freedMib} MiB`,
     );
   }
 }

@@ -70,11 +70,17 @@ export async function up(path: string | undefined, flags: UpFlags): Promise<numb
 
 export function sizeRequest(flags: SizeFlags) {
   return {
-    environment: flags.env ?? null,
+    environment: environmentOf(flags.env),
     cpus: flags.cpus ?? null,
     memoryMib: flags.memory ?? null,
     diskGib: flags.disk ?? null,
   };
+}
+
+/** The daemon does not know where we stand: a path, which begins with "." or "/", goes there absolute. */
+function environmentOf(env: string | undefined): string | null {
+  if (env === undefined) return null;
+  return /^[./]/.test(env) ? resolve(env) : env;
 }
 
 export function tell(result: UpResult): void {

@@ -43,7 +43,7 @@ export class Doors {
   /** Keeps a door for this machine from now on. The guest is told whom to trust before its first program starts. */
   async open(sandbox: Sandbox, machine: Machine): Promise<void> {
     await this.#trust(sandbox, machine);
-    await tellSessions(this.#conductor.secrets, sandbox, machine);
+    await this.#tellSessions(sandbox, machine);
     this.keep(sandbox, machine);
   }
 
@@ -139,9 +139,14 @@ export class Doors {
         keeper.useSecrets(await this.#conductor.secrets.bindingsFor(sandbox.record));
         // One that does not answer now keeps the variables that it had: they hold nothing.
         if (sandbox.record.state === 'running')
-          await tellSessions(this.#conductor.secrets, sandbox, keeper.machine).catch(() => {});
+          await this.#tellSessions(sandbox, keeper.machine).catch(() => {});
       }),
     );
+  }
+
+  async #tellSessions(sandbox: Sandbox, machine: Machine): Promise<void> {
+    const { settings } = (await this.#conductor.templates.get(sandbox.record.template)).record;
+    await tellSessions(this.#conductor.secrets, sandbox, machine, settings?.env ?? {});
   }
 
   /** Somebody who can be asked has come or gone. */

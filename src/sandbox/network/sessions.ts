@@ -1,4 +1,4 @@
-// What the sessions of a guest have in their environment of secrets: what stands for them.
+// What the sessions of a guest have in their environment: what the image says, and what stands for secrets.
 
 import type { Machine } from '../../machine/machine.ts';
 import type { Sandbox } from '../conductor.ts';
@@ -11,7 +11,9 @@ export async function tellSessions(
   secrets: SecretKeeper,
   { record }: Sandbox,
   machine: Machine,
+  imageEnv: Record<string, string>,
 ): Promise<void> {
-  const [envVars, link] = await Promise.all([secrets.secretEnvironment(record), machine.link()]);
+  const [secretEnv, link] = await Promise.all([secrets.secretEnvironment(record), machine.link()]);
+  const envVars = { ...imageEnv, ...secretEnv };
   await link.json('/init', { method: 'POST', body: { envVars }, timeoutMs: TIMEOUT_MS });
 }

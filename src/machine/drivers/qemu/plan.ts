@@ -1,7 +1,7 @@
 // MachineSpec → QEMU's command line. Pure, golden-tested. Values with paths go through JSON where QEMU takes
 // it; elsewhere a comma in a value is doubled, since a comma separates options.
 
-import type { DriverFound, MachineSpec, Plan } from '../../driver.ts';
+import type { DriverFound, Layer, MachineSpec, Plan } from '../../driver.ts';
 
 /**
  * What the guest's kernel is told. The boundary is the machine, not the guest's kernel, and all machines of a
@@ -23,7 +23,7 @@ export function planQemu(spec: MachineSpec, probe: DriverFound): Plan {
     readable: [
       spec.kernel.vmlinuz,
       ...(spec.kernel.initramfs ? [spec.kernel.initramfs] : []),
-      ...spec.layers,
+      ...spec.layers.flat(),
       ...(disk.kind === 'overlay' ? [disk.base] : []),
       ...(restore ? [restore.device] : []),
       ...(memory.shared || !probe.readonlyMemory ? [] : [memory.file]),
@@ -56,7 +56,7 @@ export function planQemu(spec: MachineSpec, probe: DriverFound): Plan {
       ...port('agent', 1),
       ...socket('egress', path(spec.sockets.egress)),
       ...port('egress', 2),
-      ...spec.layers.flatMap((layer, index) => layerDrive(path(layer), index)),
+      ...spec.layers.flatMap((layer, index) => layerDrives(layer, index, path)),
       ...diskDrive(spec, path),
       // The device state is loaded by command: a capability must be set before.
       ...(restore ? ['-incoming', 'defer'] : []),
@@ -67,7 +67,9 @@ export function planQemu(spec: MachineSpec, probe: DriverFound): Plan {
 function kernelParameters(spec: MachineSpec): string {
   const clock =
     spec.accelerator.kind === 'emulation' && spec.tscKhz ? ` tsc=reliable tsc_early_khz=${spec.tscKhz}` : '';
-  return `${KERNEL_PARAMETERS}${clock} warren.layers=${spec.layers.length}`;
+  const parts = spec.layers.map((layer) => (typeof layer === 'string' ? 0 : layer.length - 1));
+  const more = parts.some((count) => count > 0) ? ` warren.parts=${parts.join(',')}` : '';
+  return `${KERNEL_PARAMETERS}${clock} warren.layers=${spec.layers.length}${more}`;
 }
 
 function machineOption(spec: MachineSpec): string {
@@ -105,8 +107,15 @@ function port(name: string, nr: number): string[] {
   ];
 }
 
-function layerDrive(file: string, index: number): string[] {
-  const node = `layer${index}`;
+/** `layer0` is a file system, `layer0.1` and so on are its further devices. */
+function layerDrives(layer: Layer, index: number, path: (host: string) => string): string[] {
+  const files = typeof layer === 'string' ? [layer] : layer;
+  return files.flatMap((file, part) =>
+    layerDrive(path(file), part === 0 ? `layer${index}` : `layer${index}.${part}`),
+  );
+}
+
+function layerDrive(file: string, node: string): string[] {
   return [
     '-blockdev',
     JSON.stringify({
