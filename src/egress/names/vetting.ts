@@ -5,7 +5,7 @@ import ipaddr from 'ipaddr.js';
 import { bytesOf, type Cidr, canonicalAddress, contains, embeddedIpv4, parseCidr } from './address.ts';
 
 export interface VettingOptions {
-  /** The rule lets private and loopback addresses pass. */
+  /** The rule lets private, documentation and loopback addresses pass. */
   allowPrivate: boolean;
   /** Every address of this host's interfaces (`os.networkInterfaces()`), whatever their range. */
   ownAddresses: readonly string[];
@@ -35,6 +35,8 @@ const METADATA = cidrs(
 );
 /** What `allowPrivate` opens, by ipaddr.js's names. */
 const PRIVATE = new Set(['private', 'loopback', 'uniqueLocal', 'carrierGradeNat']);
+/** For documentation (RFC 5737): nothing public is there, and labs use them as networks of their own. */
+const DOCUMENTATION = cidrs('192.0.2.0/24', '198.51.100.0/24', '203.0.113.0/24');
 /** No connection means anything here; on Linux 0.0.0.0 is loopback. */
 const NEVER = new Set(['unspecified', 'broadcast', 'multicast']);
 const GLOBAL_IPV6 = cidrs('2000::/3')[0]!;
@@ -71,7 +73,8 @@ function objection(
     if (range === 'loopback' && allowPrivate) continue;
     if (own.has(each)) return `${where}it is an address of this computer`;
     if (range === 'unicast' || (range === 'embedding' && each === address)) continue;
-    if (!(allowPrivate && PRIVATE.has(range))) return `${where}it is not public (${range})`;
+    const isPrivate = PRIVATE.has(range) || DOCUMENTATION.some((cidr) => contains(cidr, each));
+    if (!(allowPrivate && isPrivate)) return `${where}it is not public (${range})`;
   }
   return null;
 }
