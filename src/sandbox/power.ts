@@ -85,7 +85,13 @@ export async function resume(conductor: Conductor, sandbox: Sandbox): Promise<bo
     });
   await wakeAgain(sandbox.machine, sandbox.record);
   conductor.doors.keep(sandbox, sandbox.machine);
-  await conductor.update(sandbox, { state: 'running', note: null }, 'resumed');
+  try {
+    await conductor.update(sandbox, { state: 'running', note: null }, 'resumed');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOSPC') throw cause;
+    await sandbox.machine.pause().catch(() => {});
+    throw stillFull(sandbox.record.name, cause);
+  }
   return true;
 }
 
@@ -105,17 +111,27 @@ async function wakeAgain(machine: Machine, record: SandboxRecord): Promise<void>
     await Promise.race([machine.reawaken({ hostname, machineId }, REAWAKEN_TIMEOUT_MS), stopped]);
   } catch (cause) {
     await machine.pause().catch(() => {});
+    if (full) throw stillFull(record.name, cause);
     throw new WarrenError(
       {
-        code: full ? 'sandbox.disk-full' : 'sandbox.not-resumed',
-        message: `cannot resume sandbox "${record.name}": ${full ? "the host's disk is still full" : (cause as Error).message}`,
-        remedy: full
-          ? `free some, then: warren resume ${record.name}`
-          : `warren resume ${record.name}; or shut it down: warren stop ${record.name}`,
+        code: 'sandbox.not-resumed',
+        message: `cannot resume sandbox "${record.name}": ${(cause as Error).message}`,
+        remedy: `warren resume ${record.name}; or shut it down: warren stop ${record.name}`,
       },
       { cause },
     );
   }
+}
+
+function stillFull(name: string, cause: unknown): WarrenError {
+  return new WarrenError(
+    {
+      code: 'sandbox.disk-full',
+      message: `cannot resume sandbox "${name}": the host's disk is still full`,
+      remedy: `free some, then: warren resume ${name}`,
+    },
+    { cause },
+  );
 }
 
 async function whatIsLeft(conductor: Conductor, sandbox: Sandbox) {
