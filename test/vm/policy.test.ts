@@ -82,7 +82,7 @@ describe('the policy of a sandbox', () => {
     );
     const text = await warren.ok(['audit', 'ruled', '--denied']);
     assert.match(text, /deny {2}GET http:\/\/host\.warren\.internal/);
-    assert.doesNotMatch(text, /allow/);
+    assert.doesNotMatch(text, / allow /);
     assert.match(await warren.ok(['audit', 'verify', 'ruled']), /^whole: \d+ records from number 1 /);
     const file = join(warren.data, 'sandboxes', (await one('ruled')).id, 'audit.jsonl');
     const whole = readFileSync(file, 'utf8');
