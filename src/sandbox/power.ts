@@ -90,6 +90,8 @@ export async function resume(conductor: Conductor, sandbox: Sandbox): Promise<bo
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'ENOSPC') throw cause;
     await sandbox.machine.pause().catch(() => {});
+    // The record may have found room, and its line in the journal none.
+    await conductor.diskFull(sandbox);
     throw stillFull(sandbox.record.name, cause);
   }
   return true;
