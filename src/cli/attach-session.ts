@@ -116,7 +116,8 @@ function takeTerminal(options: {
       if (rest.length > 0) input.push(rest);
     };
     const onEnd = () => input.end();
-    process.stdin.on('data', onData).once('end', onEnd);
+    // A question that was answered before has left it paused.
+    process.stdin.on('data', onData).once('end', onEnd).resume();
     undo.push(() => {
       process.stdin.off('data', onData).off('end', onEnd);
       process.stdin.pause();

@@ -16,6 +16,7 @@ import { join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { DaemonInfo } from '../../src/protocol/api.ts';
 import { openWarren, until, write } from './harness.ts';
+import { openTerminal, type Terminal } from './terminal.ts';
 
 const warren = openWarren();
 const MIB = 1024 * 1024;
@@ -121,29 +122,16 @@ describe('exec', { timeout: 180_000 }, () => {
 });
 
 describe('shell on a terminal', { timeout: 180_000 }, () => {
-  const tmux = (...args: string[]) =>
-    execFileSync('tmux', ['-L', `warren-${process.pid}`, ...args], {
-      encoding: 'utf8',
-      env: { ...warren.env, TERM: 'xterm-256color' },
-    });
-  const screen = () => tmux('capture-pane', '-p', '-J');
-  const type = (...keys: string[]) => tmux('send-keys', ...keys);
-  const shows = (pattern: RegExp) =>
-    until(String(pattern), () => (pattern.test(screen()) ? true : undefined), 30_000);
+  let terminal: Terminal;
+  const type = (...keys: string[]) => terminal.type(...keys);
+  const shows = (pattern: RegExp) => terminal.shows(pattern);
+  const tmux = (...args: string[]) => terminal.tmux(...args);
   const PROMPT = /user@work:\S*\$ $/m;
 
   before(() => {
-    tmux(
-      'new-session',
-      '-d',
-      '-x',
-      '100',
-      '-y',
-      '30',
-      `${resolve('bin/warren')} shell work; echo "left with $?"; exec sh`,
-    );
+    terminal = openTerminal(warren, ['shell', 'work']);
   });
-  after(() => tmux('kill-server'));
+  after(() => terminal.close());
 
   it('size, UTF-8, Ctrl-C, job control, exit code', async () => {
     await shows(/work:/);
@@ -180,7 +168,7 @@ describe('shell on a terminal', { timeout: 180_000 }, () => {
     type('X=kept', 'Enter');
     type('C-p', 'C-q');
     await shows(/the session goes on with pid (\d+)/);
-    const pid = /pid (\d+)/.exec(screen())![1]!;
+    const pid = /pid (\d+)/.exec(terminal.screen())![1]!;
     type(`clear; ${resolve('bin/warren')} shell work --session ${pid}`, 'Enter');
     await new Promise((resolve) => setTimeout(resolve, 1000));
     type('echo "X is $X"', 'Enter');

@@ -143,6 +143,8 @@ export async function watch(name: string): Promise<void> {
     });
   await withClient(async ({ transport }) => {
     const leave = new AbortController();
+    // While no question is shown, the terminal makes a signal of Ctrl-C.
+    process.once('SIGINT', () => leave.abort());
     const waiting = new Map<number, AskView>();
     let wake = Promise.withResolvers<void>();
     let gone = new AbortController();

@@ -1,0 +1,62 @@
+// What a person is asked on a terminal: whether to trust what a repository asks for, and what no rule allows.
+
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import type { PolicyView } from '../../src/protocol/policy.ts';
+import { openWarren, removeAfter } from './harness.ts';
+import { openTerminal } from './terminal.ts';
+
+const warren = openWarren();
+const terminal = (t: TestContext, args: string[], cwd?: string) => {
+  const opened = openTerminal(warren, args, cwd);
+  t.after(() => opened.close());
+  return opened;
+};
+const rulesOf = async (name: string) =>
+  (await warren.json<PolicyView>(['policy', 'show', name])).rules
+    .map(({ id }) => id)
+    .filter((id) => /^(?:sandbox|answer):/.test(id));
+
+describe('on a terminal', { timeout: 180_000 }, () => {
+  it('`up` asks whether to trust warren.json, and its shell shows what is asked for', async (t) => {
+    removeAfter(t, warren, 'asked');
+    const repository = warren.repository('asked', {
+      'warren.json': '{ "egress": { "allow": ["a.example"] } }',
+    });
+    const { type, shows } = terminal(t, ['up'], repository);
+    await shows(/warren\.json asks for this network:[\s\S]*"a\.example"[\s\S]*trust it\?/);
+    type('y');
+    await shows(/trusted, as long as it stays as it is/);
+    await shows(/user@asked:/);
+    type('clear; curl -sS https://no.example/', 'Enter');
+    await shows(/\[warren\] no\.example:443 \(https\) is asked for/);
+    type('C-p', 'n');
+    await shows(/Warren: .*no\.example.*no rule allows it/);
+    type('clear; curl -sS http://yes.invalid/', 'Enter');
+    await shows(/\[warren\] yes\.invalid:80 \(http\) is asked for/);
+    type('C-p', 'p');
+    await shows(/yes\.invalid could not be resolved/);
+    assert.deepEqual(await rulesOf('asked'), ['answer:allow[0]:yes.invalid']);
+    // Without a question, the keys are the shell's: the line before comes back.
+    type('clear', 'Enter');
+    type('echo once', 'Enter');
+    await shows(/^once$/m);
+    type('clear', 'Enter');
+    type('C-p', 'C-p', 'Enter');
+    await shows(/^once$/m);
+  });
+
+  it('`policy watch` asks, and `never` becomes a rule', async (t) => {
+    removeAfter(t, warren, 'seen');
+    await warren.ok(['up', '--detach', '--name', 'seen'], { cwd: warren.repository('seen') });
+    const { type, shows } = terminal(t, ['policy', 'watch', 'seen']);
+    await shows(/is shown here; Ctrl-C ends/);
+    const curl = warren.ok(['exec', 'seen', '--', 'curl', '-sS', 'https://bad.example/']);
+    await shows(/bad\.example:443 \(https\) is asked for[\s\S]*n no, v never/);
+    type('v');
+    assert.match(await curl, /bad\.example/);
+    assert.deepEqual(await rulesOf('seen'), ['sandbox:deny[0]:bad.example']);
+    type('C-c');
+    await shows(/left with 0/);
+  });
+});
