@@ -1,7 +1,9 @@
 // The command line: names, flags and help. Each action loads its own file, so that `ls` does not pay for `up`.
 
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { version } from '../host/build.ts';
+import { action, collect, networkOption, parseCount, sizeOption, under } from './declare.ts';
+import { declareNetwork } from './declare-network.ts';
 import { printError } from './terminal.ts';
 
 const program = new Command('warren')
@@ -180,30 +182,7 @@ under(template, 'rm [ids...]', 'remove templates that no sandbox lies over', ['w
   .action(
     action(async (ids: string[], options) => (await import('./commands/template.ts')).rm(ids, options)),
   );
-const forward = command(
-  'forward <name> <ports>',
-  'let a port of this computer lead to one of a sandbox (PORT or PORT:HOSTPORT)',
-  ['warren forward demo 3000', 'warren forward demo 3000:8080', 'warren forward ls demo'],
-)
-  .option('--json', 'as JSON')
-  .action(
-    action(async (name: string, ports: string, options) =>
-      (await import('./commands/forward.ts')).forward(name, ports, options),
-    ),
-  );
-under(forward, 'ls [name]', 'list what listens in sandboxes, its stable names and forwards', [
-  'warren forward ls',
-  'warren forward ls demo --json',
-])
-  .option('--json', 'as JSON')
-  .action(
-    action(async (name: string | undefined, _options, self: Command) =>
-      (await import('./commands/forward.ts')).ls(name, self.optsWithGlobals()),
-    ),
-  );
-under(forward, 'rm <name> <port>', 'end a forward', ['warren forward rm demo 3000']).action(
-  action(async (name: string, port: string) => (await import('./commands/forward.ts')).rm(name, port)),
-);
+declareNetwork(program);
 command('prune', 'remove templates, images and kernels that nothing needs, and kept downloads', [
   'warren prune',
   'warren prune --all',
@@ -211,123 +190,6 @@ command('prune', 'remove templates, images and kernels that nothing needs, and k
   .option('--all', 'also what the next `up` would use')
   .option('--json', 'as JSON')
   .action(action(async (options) => (await import('./commands/template.ts')).prune(options)));
-
-const audit = command('audit <name>', 'tell what wanted out of a sandbox, and what became of it', [
-  'warren audit demo --denied',
-  'warren audit demo --follow',
-  'warren audit verify demo',
-])
-  .option('-f, --follow', 'go on with what comes')
-  .option('--denied', 'only what was not let through')
-  .option('--json', 'a JSON object a line')
-  .action(
-    action(async (name: string, options) => (await import('./commands/audit.ts')).audit(name, options)),
-  );
-under(audit, 'verify <name>', 'check that no record was changed, left out or put in', [
-  'warren audit verify demo',
-])
-  .option('--json', 'as JSON')
-  .action(
-    action(async (name: string, _options, self: Command) =>
-      (await import('./commands/audit.ts')).verify(name, self.optsWithGlobals()),
-    ),
-  );
-
-const policy = program.command('policy').description('what may leave a sandbox');
-under(policy, 'show <name>', 'list the rules in force, and the files that they come from', [
-  'warren policy show demo',
-])
-  .option('--json', 'as JSON')
-  .action(
-    action(async (name: string, options) => (await import('./commands/policy.ts')).show(name, options)),
-  );
-for (const [verb, effect, remove, says] of [
-  ['allow', 'allow', false, 'let a sandbox reach a host'],
-  ['deny', 'deny', false, 'deny a host, whatever allows it'],
-  ['rm', 'allow', true, 'take away a rule that was allowed, or with --deny denied'],
-] as const) {
-  const rule = under(policy, `${verb} <name> [hosts...]`, says, examplesOf(verb))
-    .option('--http', 'plain HTTP (default: https; port 80 is always plain)')
-    .option('--tcp', 'any protocol: nobody looks into it')
-    .option('--tls-passthrough', 'TLS that nobody looks into, to this name alone')
-    .option('--method <method>', 'only this method (repeatable)', collect, [])
-    .option('--path <pattern>', 'only this path, such as /v1/* (repeatable)', collect, [])
-    .option(
-      '--host-service <port>',
-      'a port of this computer, as host.warren.internal (repeatable)',
-      collect,
-      [],
-    )
-    .option('--private', 'also where it resolves to private addresses')
-    .option('--project', 'for all sandboxes of its repository');
-  if (remove) rule.option('--deny', 'one that denies');
-  rule.action(
-    action(async (name: string, hosts: string[], options) =>
-      (await import('./commands/policy.ts')).rule(
-        options.deny ? 'deny' : effect,
-        remove,
-        name,
-        hosts,
-        options,
-      ),
-    ),
-  );
-}
-under(policy, 'check <name> <url-or-host>', 'tell what the rules would say; nothing is sent', [
-  'warren policy check demo https://api.example.com/v1/users',
-  'warren policy check demo db.example.com:5432',
-])
-  .option('--method <method>', 'of the request', 'GET')
-  .option('--json', 'as JSON')
-  .action(
-    action(async (name: string, what: string, options) =>
-      (await import('./commands/policy.ts')).check(name, what, options),
-    ),
-  );
-under(policy, 'learn <name>', 'propose rules for warren.json that would allow what was denied', [
-  'warren policy learn demo',
-])
-  .option('--json', 'as JSON')
-  .action(
-    action(async (name: string, options) => (await import('./commands/policy.ts')).learn(name, options)),
-  );
-under(
-  policy,
-  'trust <name>',
-  "let what the repository's warren.json asks for count, as long as it stays so",
-  ['warren policy trust demo'],
-)
-  .option('-y, --yes', 'without asking')
-  .option('--json', 'print what it asks for, and change nothing')
-  .action(
-    action(async (name: string, options) => (await import('./commands/policy.ts')).trust(name, options)),
-  );
-under(policy, 'watch <name>', 'be asked on this terminal about what no rule allows', [
-  'warren policy watch demo',
-]).action(action(async (name: string) => (await import('./commands/policy.ts')).watch(name)));
-
-const secret = program
-  .command('secret')
-  .description('what the door puts into requests, and no sandbox ever has');
-under(secret, 'add <name>', 'add or replace a secret', [
-  'warren secret add GITHUB_TOKEN --host api.github.com --from env:GITHUB_TOKEN',
-  'warren secret add API_KEY --host api.example.com        # asks for the value',
-  "warren secret add NPM_TOKEN --host registry.npmjs.org --from 'cmd:pass show npm' --global",
-])
-  .requiredOption('--host <host>', 'where it belongs: a name, *.name or name:port (repeatable)', collect, [])
-  .option('--from <source>', 'env:VARIABLE, file:PATH or cmd:COMMAND (default: asked for)')
-  .option('--like <prefix>', 'what its placeholder begins with (default: by its host)')
-  .option('--env-name <variable>', 'the variable of the guest (default: its name)')
-  .option('--query', 'also in queries of URLs')
-  .option('--body', 'also in bodies')
-  .option('--global', 'for all sandboxes (default: for those of this repository)')
-  .action(action(async (name: string, options) => (await import('./commands/secret.ts')).add(name, options)));
-under(secret, 'ls', 'list the secrets, without their values', ['warren secret ls'])
-  .option('--json', 'as JSON')
-  .action(action(async (options) => (await import('./commands/secret.ts')).ls(options)));
-under(secret, 'rm <name>', 'remove a secret', ['warren secret rm GITHUB_TOKEN'])
-  .option('--global', 'one for all sandboxes')
-  .action(action(async (name: string, options) => (await import('./commands/secret.ts')).rm(name, options)));
 
 command('doctor', 'tell what this computer offers, and what is missing', ['warren doctor'])
   .option('--json', 'as JSON')
@@ -361,62 +223,8 @@ program
     action(async (words: string[]) => (await import('./commands/completion.ts')).complete(words, program)),
   );
 
-function examplesOf(verb: 'allow' | 'deny' | 'rm'): string[] {
-  if (verb !== 'allow') return [`warren policy ${verb} demo example.com`];
-  return [
-    'warren policy allow demo api.example.com',
-    'warren policy allow demo db.example.com:5432 --tcp',
-    'warren policy allow demo api.example.com --method GET --path "/v1/*" --project',
-    'warren policy allow demo --host-service 5432      # a port of this computer',
-  ];
-}
-
 function command(usage: string, says: string, examples: string[]): Command {
   return under(program, usage, says, examples);
-}
-
-function under(parent: Command, usage: string, says: string, examples: string[]): Command {
-  return parent
-    .command(usage)
-    .summary(says)
-    .description(says)
-    .addHelpText('before', `Examples:\n${examples.map((example) => `  ${example}`).join('\n')}\n`);
-}
-
-function networkOption(): Option {
-  return new Option('--network <mode>', 'what may leave it (default: mediated, by the rules)').choices([
-    'none',
-    'mediated',
-    'open',
-  ]);
-}
-
-function sizeOption(flags: string, says: string): Option {
-  return new Option(flags, says).argParser(parseCount);
-}
-
-function parseCount(text: string): number {
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new CommanderError(
-    2,
-    'usage.number',
-    `error: cannot read the command: "${text}" is not a whole number`,
-  );
-}
-
-function collect(value: string, before: string[]): string[] {
-  return [...before, value];
-}
-
-/** Runs an action to its exit code; every error takes the one shape. */
-// biome-ignore lint/suspicious/noExplicitAny: commander hands over what the flags declare
-type Handed = any[];
-function action(
-  work: (...args: Handed) => Promise<number | undefined | void>,
-): (...args: Handed) => Promise<void> {
-  return async (...args) => {
-    process.exitCode = (await work(...args)) ?? 0;
-  };
 }
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -16,7 +16,7 @@ import { limits } from '../protocol/limits.ts';
 import { Conductor } from '../sandbox/conductor.ts';
 import { reconcile } from '../sandbox/reconcile.ts';
 import { Rooms } from '../sandbox/rooms.ts';
-import type { Route } from './routes.ts';
+import type { Route } from './route.ts';
 import { secretRoutes } from './routes-secret.ts';
 import { serve } from './server.ts';
 

@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import type { AuditFilter } from '../sandbox/network/audit.ts';
 import { checkAudit, tellAudit } from '../sandbox/network/audit.ts';
 import { parse } from './parse.ts';
-import type { Route } from './routes.ts';
+import type { Route } from './route.ts';
 
 const filterSchema = v.object({ follow: v.boolean(), denied: v.boolean() });
 

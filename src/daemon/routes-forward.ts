@@ -2,7 +2,7 @@
 
 import * as v from 'valibot';
 import { WarrenError } from '../protocol/error.ts';
-import type { Route } from './routes.ts';
+import type { Route } from './route.ts';
 
 const addSchema = v.object({ port: v.number(), hostPort: v.nullable(v.number()) });
 

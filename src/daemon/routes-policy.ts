@@ -5,7 +5,7 @@ import { ANSWERS } from '../protocol/policy.ts';
 import { answerQuestion, changeRules, trust, trustView } from '../sandbox/network/change.ts';
 import { check, policyView, propose } from '../sandbox/network/look.ts';
 import { parse } from './parse.ts';
-import type { Call, Route } from './routes.ts';
+import type { Call, Route } from './route.ts';
 
 const word = v.pipe(v.string(), v.maxLength(2048));
 const words = v.pipe(v.array(word), v.maxLength(64));

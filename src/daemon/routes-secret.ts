@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { WarrenError } from '../protocol/error.ts';
 import { projectRoot } from '../sandbox/secret-scope.ts';
 import type { SecretKeeper } from '../sandbox/secrets.ts';
-import type { Route } from './routes.ts';
+import type { Route } from './route.ts';
 
 const line = v.pipe(v.string(), v.maxLength(4200));
 // Above what a value may be: whoever keeps it tells what is wrong.

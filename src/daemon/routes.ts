@@ -3,7 +3,6 @@
 
 import * as v from 'valibot';
 import { WarrenError } from '../protocol/error.ts';
-import type { Conductor, Sandbox } from '../sandbox/conductor.ts';
 import { readConsole } from '../sandbox/console.ts';
 import { doctor } from '../sandbox/doctor.ts';
 import { diff, fetchBack, mergeBack } from '../sandbox/hand-back.ts';
@@ -12,34 +11,14 @@ import { pause, resume, start, stop } from '../sandbox/power.ts';
 import { prune, usedTemplates } from '../sandbox/prune.ts';
 import { viewOf } from '../sandbox/record.ts';
 import { remove } from '../sandbox/remove.ts';
-import type { OnProgress } from '../sandbox/rooms.ts';
 import { sizeFor } from '../sandbox/settings.ts';
 import { show } from '../sandbox/show.ts';
 import { up } from '../sandbox/up.ts';
 import { parse } from './parse.ts';
+import { alone, onSandbox, type Route } from './route.ts';
 import { auditRoutes } from './routes-audit.ts';
 import { forwardRoutes } from './routes-forward.ts';
 import { policyRoutes } from './routes-policy.ts';
-
-export interface Call {
-  conductor: Conductor;
-  params: Record<string, string>;
-  query: URLSearchParams;
-  body: unknown;
-  signal: AbortSignal;
-  onProgress: OnProgress;
-  /** Of streamed routes: a line before the result. Resolves when there is room for more. */
-  emit: (event: unknown) => Promise<void>;
-}
-
-export interface Route {
-  method: 'GET' | 'POST' | 'DELETE';
-  /** `:name` is one segment. */
-  path: string;
-  /** Answers with NDJSON lines: progress, then the result. */
-  streamed?: true;
-  handle(call: Call): Promise<unknown>;
-}
 
 const optionalText = v.nullable(v.pipe(v.string(), v.maxLength(4096)));
 const optionalNumber = v.nullable(v.number());
@@ -197,17 +176,3 @@ export const routes: Route[] = [
   ...policyRoutes,
   { method: 'GET', path: '/v1/doctor', handle: ({ conductor }) => doctor(conductor) },
 ];
-
-type OnSandbox = (call: Call, sandbox: Sandbox) => Promise<unknown>;
-
-function onSandbox(handle: OnSandbox): Route['handle'] {
-  return async (call) => await handle(call, call.conductor.get(call.params['name']!));
-}
-
-/** Verbs that change a sandbox wait for one another; the state is looked at when the turn has come. */
-function alone(handle: OnSandbox): Route['handle'] {
-  return async (call) => {
-    const { record } = call.conductor.get(call.params['name']!);
-    return await call.conductor.exclusively(record.id, () => handle(call, call.conductor.get(record.id)));
-  };
-}

@@ -7,7 +7,8 @@ import { isUsageError, WarrenError } from '../protocol/error.ts';
 import { limits } from '../protocol/limits.ts';
 import type { Conductor } from '../sandbox/conductor.ts';
 import { proxyToAgent } from './proxy.ts';
-import { type Call, type Route, routes } from './routes.ts';
+import type { Call, Route } from './route.ts';
+import { routes } from './routes.ts';
 
 export function serve(conductor: Conductor, own: Route[]): Server {
   const table = [...own, ...routes].map((route) => ({ route, segments: route.path.split('/') }));

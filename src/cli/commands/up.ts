@@ -2,11 +2,12 @@
 
 import { resolve } from 'node:path';
 import { tellSecretValues } from '../../client/secrets.ts';
-import type { NetworkMode, NetworkView, UpResult, Withheld } from '../../protocol/api.ts';
+import type { NetworkMode, UpResult, Withheld } from '../../protocol/api.ts';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
 import { ShellQuestions } from '../asking.ts';
 import { runAttached } from '../attach-session.ts';
 import { withClient, withProgress } from '../context.ts';
+import { asksForMore, describeNetwork } from '../describe-network.ts';
 import { dim, plural, printJson, say } from '../terminal.ts';
 import { shellSpec } from './shell.ts';
 
@@ -55,7 +56,7 @@ export async function up(path: string | undefined, flags: UpFlags): Promise<numb
       return 0;
     }
     if (asksForMore(result.network)) {
-      const { trust } = await import('./policy.ts');
+      const { trust } = await import('./trust.ts');
       await trust(name, {});
     }
     const asked = new ShellQuestions(client.transport, name);
@@ -99,23 +100,6 @@ export function tell(result: UpResult): void {
     say(`  warren.json asks for more network than it gets: warren policy trust ${sandbox.name}`);
   if (withheld) for (const line of describeWithheld(withheld)) say(dim(`  ${line}`));
   for (const notice of result.notices) say(`  notice: ${notice}`);
-}
-
-function asksForMore({ trust }: NetworkView): boolean {
-  return trust === 'new' || trust === 'changed';
-}
-
-/** One line. */
-export function describeNetwork(network: NetworkView, name: string): string {
-  if (network.broken !== null)
-    return `network: none, because the policy cannot be used: ${sanitizeLine(network.broken)}`;
-  if (network.mode === 'none') return 'network: none';
-  if (network.mode === 'open') return 'network: OPEN to all public hosts (everything is in the audit)';
-  const what = [
-    ...(network.profiles.length > 0 ? [network.profiles.map((each) => sanitizeLine(each)).join(', ')] : []),
-    ...(network.rules > 0 ? [plural(network.rules, 'rule')] : []),
-  ];
-  return `network: only what is allowed: ${what.join(' and ') || 'nothing'} (warren policy show ${name})`;
 }
 
 /** What stayed at home, a line a kind. */

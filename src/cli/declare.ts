@@ -1,0 +1,47 @@
+// How commands are declared: examples first in their help, options that several have, and one way to an exit code.
+
+import { type Command, CommanderError, Option } from 'commander';
+
+export function under(parent: Command, usage: string, says: string, examples: string[]): Command {
+  return parent
+    .command(usage)
+    .summary(says)
+    .description(says)
+    .addHelpText('before', `Examples:\n${examples.map((example) => `  ${example}`).join('\n')}\n`);
+}
+
+export function networkOption(): Option {
+  return new Option('--network <mode>', 'what may leave it (default: mediated, by the rules)').choices([
+    'none',
+    'mediated',
+    'open',
+  ]);
+}
+
+export function sizeOption(flags: string, says: string): Option {
+  return new Option(flags, says).argParser(parseCount);
+}
+
+export function parseCount(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new CommanderError(
+    2,
+    'usage.number',
+    `error: cannot read the command: "${text}" is not a whole number`,
+  );
+}
+
+export function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+/** Runs an action to its exit code; every error takes the one shape. */
+// biome-ignore lint/suspicious/noExplicitAny: commander hands over what the flags declare
+type Handed = any[];
+export function action(
+  work: (...args: Handed) => Promise<number | undefined | void>,
+): (...args: Handed) => Promise<void> {
+  return async (...args) => {
+    process.exitCode = (await work(...args)) ?? 0;
+  };
+}

@@ -1,0 +1,23 @@
+// The network of a sandbox in words. Pure.
+
+import type { NetworkView } from '../protocol/api.ts';
+import { sanitizeLine } from '../protocol/sanitize.ts';
+import { plural } from './terminal.ts';
+
+/** Of a repository's own policy, than it gets. */
+export function asksForMore({ trust }: NetworkView): boolean {
+  return trust === 'new' || trust === 'changed';
+}
+
+/** One line. */
+export function describeNetwork(network: NetworkView, name: string): string {
+  if (network.broken !== null)
+    return `network: none, because the policy cannot be used: ${sanitizeLine(network.broken)}`;
+  if (network.mode === 'none') return 'network: none';
+  if (network.mode === 'open') return 'network: OPEN to all public hosts (everything is in the audit)';
+  const what = [
+    ...(network.profiles.length > 0 ? [network.profiles.map((each) => sanitizeLine(each)).join(', ')] : []),
+    ...(network.rules > 0 ? [plural(network.rules, 'rule')] : []),
+  ];
+  return `network: only what is allowed: ${what.join(' and ') || 'nothing'} (warren policy show ${name})`;
+}
