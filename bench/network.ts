@@ -40,7 +40,7 @@ try {
   await warren.ok(['run', '--no-repo', '--name', 'bulk', '--', 'true']);
   await warren.sh(
     'bulk',
-    `cat > s.mjs <<'X'\nimport { createServer } from 'node:http';\nconst c = Buffer.alloc(${MIB});\ncreateServer(async (q, r) => { if (q.method === 'PUT') { for await (const _ of q); return r.end(); } r.writeHead(200, { 'content-length': ${BULK_BYTES} }); for (let n = 0; n < ${BULK_BYTES}; n += ${MIB}) if (!r.write(c)) await new Promise((o) => r.once('drain', o)); r.end(); }).listen(8000);\nX\nsetsid node s.mjs > /dev/null 2>&1 < /dev/null &\nuntil curl -s -o /dev/null -X PUT localhost:8000; do sleep 0.2; done`,
+    `head -c ${BULK_BYTES} /dev/zero > /dev/shm/bulk; cat > s.mjs <<'X'\nimport { createServer } from 'node:http';\nconst c = Buffer.alloc(${MIB});\ncreateServer(async (q, r) => { if (q.method === 'PUT') { for await (const _ of q); return r.end(); } r.writeHead(200, { 'content-length': ${BULK_BYTES} }); for (let n = 0; n < ${BULK_BYTES}; n += ${MIB}) if (!r.write(c)) await new Promise((o) => r.once('drain', o)); r.end(); }).listen(8000);\nX\nsetsid node s.mjs > /dev/null 2>&1 < /dev/null &\nuntil curl -s -o /dev/null -X PUT localhost:8000; do sleep 0.2; done`,
   );
   console.log('\n| what | median | unit |\n|---|---:|---|');
   for (const [what, url] of [
@@ -50,9 +50,7 @@ try {
   ] as const) {
     await row(`${what}, down`, () => speed(`curl -sS -o /dev/null -w '%{speed_download}' ${url}`));
     await row(`${what}, up`, () =>
-      speed(
-        `head -c ${BULK_BYTES} /dev/zero | curl -sS -o /dev/null -T - -H Expect: -w '%{speed_upload}' ${url}`,
-      ),
+      speed(`curl -sS -o /dev/null -T /dev/shm/bulk -H Expect: -w '%{speed_upload}' ${url}`),
     );
   }
   secure.close();

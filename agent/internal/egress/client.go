@@ -21,6 +21,8 @@ const (
 	// Unread bytes of one flow, and of all together, that the agent holds for programs.
 	streamWindowBytes     = 1 << 20
 	connectionWindowBytes = 16 << 20
+	// Larger than the library's: each frame costs an emulated CPU the same.
+	frameBytes = 64 << 10
 )
 
 var (

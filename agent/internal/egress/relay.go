@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-const relayBytes = 16 << 10
+const relayBytes = 64 << 10
 
 // program is a program's end of a connection.
 type program interface {

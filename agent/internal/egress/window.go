@@ -14,6 +14,7 @@ func newTransport() *http2.Transport {
 		transport = &http2.Transport{DisableCompression: true}
 	}
 	transport.AllowHTTP = true
+	transport.MaxReadFrameSize = frameBytes
 	transport.StrictMaxConcurrentStreams = true // more than the host takes wait
 	return transport
 }

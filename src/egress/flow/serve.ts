@@ -56,6 +56,7 @@ export function serveEgress(stream: Duplex, parts: DoorParts): ServedEgress {
 
   const session = performServerHandshake(stream, {
     settings: {
+      maxFrameSize: 64 * 1024,
       maxConcurrentStreams: limits.flows + SPARE_STREAMS,
       initialWindowSize: FLOW_WINDOW_BYTES,
       maxHeaderListSize: limits.headerBytes,
