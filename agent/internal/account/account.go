@@ -7,6 +7,9 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
+	"warren.dev/agent/internal/inroot"
 )
 
 // User is one line of /etc/passwd with the groups that name it.
@@ -18,13 +21,17 @@ type User struct {
 
 // Lookup finds a user of the guest as image configurations name them: USER or USER:GROUP, each a name or a number. A
 // number needs no line in the image's files; a name does, but for root.
-func Lookup(spec string) (User, error) {
+func Lookup(spec string) (User, error) { return LookupIn("", spec) }
+
+// LookupIn finds a user of the tree at root, which may be "" for the agent's own.
+func LookupIn(root, spec string) (User, error) {
+	from := files(root)
 	name, group, hasGroup := strings.Cut(spec, ":")
-	user, err := lookupUser(name)
+	user, err := from.user(name)
 	if err != nil || !hasGroup {
 		return user, err
 	}
-	gid, err := lookupGroup(group)
+	gid, err := from.group(group)
 	if err != nil {
 		return User{}, err
 	}
@@ -32,8 +39,14 @@ func Lookup(spec string) (User, error) {
 	return user, nil
 }
 
-func lookupUser(name string) (User, error) {
-	found, err := byName(name)
+// GroupIn is the id of a group of the tree at root: a name or a number.
+func GroupIn(root, group string) (uint32, error) { return files(root).group(group) }
+
+// files are /etc/passwd and /etc/group of the tree at this path.
+type files string
+
+func (f files) user(name string) (User, error) {
+	found, err := f.byName(name)
 	if err == nil {
 		return found, nil
 	}
@@ -41,15 +54,15 @@ func lookupUser(name string) (User, error) {
 	if notNumber != nil {
 		return User{}, err
 	}
-	if known := NameOf(uint32(uid)); known != name {
-		return byName(known)
+	if known := f.nameIn("/etc/passwd", uint32(uid)); known != name {
+		return f.byName(known)
 	}
 	return User{Name: name, Home: "/", Shell: "/bin/sh", Uid: uint32(uid), Groups: []uint32{0}}, nil
 }
 
-func lookupGroup(group string) (uint32, error) {
+func (f files) group(group string) (uint32, error) {
 	var found *uint32
-	_ = lines("/etc/group", func(fields []string) bool {
+	_ = f.lines("/etc/group", func(fields []string) bool {
 		if len(fields) < 3 || fields[0] != group {
 			return true
 		}
@@ -69,9 +82,9 @@ func lookupGroup(group string) (uint32, error) {
 	return uint32(gid), nil
 }
 
-func byName(name string) (User, error) {
+func (f files) byName(name string) (User, error) {
 	var found *User
-	err := lines("/etc/passwd", func(fields []string) bool {
+	err := f.lines("/etc/passwd", func(fields []string) bool {
 		if len(fields) < 7 || fields[0] != name {
 			return true
 		}
@@ -92,7 +105,7 @@ func byName(name string) (User, error) {
 		}
 		return User{}, fmt.Errorf("invalid username: '%s'", name)
 	}
-	found.Groups = groupsOf(name, found.Gid)
+	found.Groups = f.groupsOf(name, found.Gid)
 	return *found, nil
 }
 
@@ -105,9 +118,9 @@ func Current(name string) (User, error) {
 	return User{Name: name, Home: home, Shell: "/bin/sh", Uid: uint32(os.Getuid()), Gid: uint32(os.Getgid())}, nil
 }
 
-func groupsOf(name string, gid uint32) []uint32 {
+func (f files) groupsOf(name string, gid uint32) []uint32 {
 	groups := []uint32{gid}
-	_ = lines("/etc/group", func(fields []string) bool {
+	_ = f.lines("/etc/group", func(fields []string) bool {
 		if len(fields) < 4 {
 			return true
 		}
@@ -126,15 +139,15 @@ func groupsOf(name string, gid uint32) []uint32 {
 }
 
 // NameOf is the user name of a uid, or the number itself.
-func NameOf(uid uint32) string { return nameIn("/etc/passwd", uid) }
+func NameOf(uid uint32) string { return files("").nameIn("/etc/passwd", uid) }
 
 // GroupNameOf is the group name of a gid, or the number itself.
-func GroupNameOf(gid uint32) string { return nameIn("/etc/group", gid) }
+func GroupNameOf(gid uint32) string { return files("").nameIn("/etc/group", gid) }
 
-func nameIn(file string, id uint32) string {
+func (f files) nameIn(file string, id uint32) string {
 	number := strconv.FormatUint(uint64(id), 10)
 	name := number
-	_ = lines(file, func(fields []string) bool {
+	_ = f.lines(file, func(fields []string) bool {
 		if len(fields) > 2 && fields[2] == number {
 			name = fields[0]
 			return false
@@ -145,8 +158,9 @@ func nameIn(file string, id uint32) string {
 }
 
 // lines calls each with the fields of every line until it answers false.
-func lines(file string, each func(fields []string) bool) error {
-	open, err := os.Open(file)
+func (f files) lines(file string, each func(fields []string) bool) error {
+	// Not blocking: in a foreign tree it may be a pipe.
+	open, err := inroot.Open(string(f), file, os.O_RDONLY|unix.O_NONBLOCK)
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,9 @@ func Up() error {
 	if err := mountDisks(parts); err != nil {
 		return err
 	}
+	if Builder() {
+		return workshop()
+	}
 	if err := overlay(len(parts)); err != nil {
 		return err
 	}
@@ -190,35 +193,11 @@ func overlay(layers int) error {
 	return mount{"warren", newRoot, "overlay", 0, data}.mount("")
 }
 
-// enter mounts what programs expect and makes the tree the root.
+// enter makes the tree the root.
 func enter() error {
-	for _, m := range []mount{
-		{"proc", "/proc", "proc", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC, ""},
-		{"sysfs", "/sys", "sysfs", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC, ""},
-		{"devtmpfs", "/dev", "devtmpfs", unix.MS_NOSUID, "mode=0755"},
-		{"devpts", "/dev/pts", "devpts", unix.MS_NOSUID | unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"},
-		{"shm", "/dev/shm", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV, "mode=1777"},
-		{"run", "/run", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV, "mode=0755"},
-		{"cgroup2", "/sys/fs/cgroup", "cgroup2", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC, ""},
-	} {
-		if err := m.mount(newRoot); err != nil {
-			return err
-		}
-	}
-	// Everyone may look into /run/warren (certificates), nobody but root into the disk.
-	if err := os.MkdirAll(newRoot+DiskHandlePath, 0o755); err != nil {
+	if err := furnish(newRoot); err != nil {
 		return err
 	}
-	if err := os.Chmod(diskFolder, 0o700); err != nil {
-		return err
-	}
-	if err := unix.Mount(diskFolder, newRoot+DiskHandlePath, "", unix.MS_BIND, ""); err != nil {
-		return fmt.Errorf("cannot bind the disk: %w", err)
-	}
-	if err := os.MkdirAll(newRoot+"/tmp", 0o1777); err == nil {
-		_ = os.Chmod(newRoot+"/tmp", os.ModeSticky|0o777)
-	}
-	links(newRoot + "/dev")
 	if err := unix.Chdir(newRoot); err != nil {
 		return err
 	}
@@ -233,6 +212,38 @@ func enter() error {
 	}
 	_ = unix.Sethostname([]byte("warren"))
 	return loopbackUp()
+}
+
+// furnish mounts what programs expect in the tree at root.
+func furnish(root string) error {
+	for _, m := range []mount{
+		{"proc", "/proc", "proc", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC, ""},
+		{"sysfs", "/sys", "sysfs", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC, ""},
+		{"devtmpfs", "/dev", "devtmpfs", unix.MS_NOSUID, "mode=0755"},
+		{"devpts", "/dev/pts", "devpts", unix.MS_NOSUID | unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"},
+		{"shm", "/dev/shm", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV, "mode=1777"},
+		{"run", "/run", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV, "mode=0755"},
+		{"cgroup2", "/sys/fs/cgroup", "cgroup2", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC, ""},
+	} {
+		if err := m.mount(root); err != nil {
+			return err
+		}
+	}
+	// Everyone may look into /run/warren (certificates), nobody but root into the disk.
+	if err := os.MkdirAll(root+DiskHandlePath, 0o755); err != nil {
+		return err
+	}
+	if err := os.Chmod(diskFolder, 0o700); err != nil {
+		return err
+	}
+	if err := unix.Mount(diskFolder, root+DiskHandlePath, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("cannot bind the disk: %w", err)
+	}
+	if err := os.MkdirAll(root+"/tmp", 0o1777); err == nil {
+		_ = os.Chmod(root+"/tmp", os.ModeSticky|0o777)
+	}
+	links(root + "/dev")
+	return nil
 }
 
 func links(dev string) {

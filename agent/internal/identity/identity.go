@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -75,10 +74,17 @@ const (
 	entropyMaxBytes = 512
 )
 
-var (
-	hostnamePattern  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	machineIDPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
+const (
+	hexDigits    = "0123456789abcdef"
+	labelLetters = "abcdefghijklmnopqrstuvwxyz0123456789-"
 )
+
+// Without package regexp the agent is a tenth of a megabyte smaller.
+func isHostname(text string) bool {
+	return len(text) >= 1 && len(text) <= 63 && strings.Trim(text, labelLetters) == "" && text[0] != '-' && text[len(text)-1] != '-'
+}
+
+func isMachineID(text string) bool { return len(text) == 32 && strings.Trim(text, hexDigits) == "" }
 
 func (s *Service) awaken(_ *http.Request, request *awakenRequest) (awakenResponse, error) {
 	entropy, err := base64.StdEncoding.DecodeString(request.Entropy)
@@ -89,10 +95,10 @@ func (s *Service) awaken(_ *http.Request, request *awakenRequest) (awakenRespons
 	if err != nil || nanoseconds <= 0 {
 		return awakenResponse{}, connect.Errorf("invalid_argument", "timeUnixNs must be a decimal number")
 	}
-	if !hostnamePattern.MatchString(request.Hostname) {
+	if !isHostname(request.Hostname) {
 		return awakenResponse{}, connect.Errorf("invalid_argument", "hostname is not one")
 	}
-	if !machineIDPattern.MatchString(request.MachineID) {
+	if !isMachineID(request.MachineID) {
 		return awakenResponse{}, connect.Errorf("invalid_argument", "machineId must be 32 hex digits")
 	}
 	if s.Real {

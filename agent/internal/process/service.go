@@ -32,12 +32,19 @@ type Service struct {
 	MayStart func(r *http.Request) error
 	// BecomeUsers: false without a VM, where the agent is an ordinary process.
 	BecomeUsers bool
+	// Roots finds the tree that RootHeader names, in a builder machine; may be nil.
+	Roots func(name string) (string, error)
 
 	lock     sync.Mutex
 	sessions map[uint32]*session
 }
 
 const (
+	// RootHeader names the tree of a build's step: the process has it as its root.
+	RootHeader = "Warren-Root"
+	// NetworkHeader says "none" for a process with a network of its own that leads nowhere.
+	NetworkHeader = "Warren-Network"
+
 	endKept          = 30 * time.Second
 	keepAliveDefault = 90 * time.Second
 	// Larger numbers of a header would overflow; they are taken as absent.
@@ -73,7 +80,7 @@ func heedSignals() {
 
 func (s *Service) start(w http.ResponseWriter, r *http.Request) {
 	var request startRequest
-	user, err := s.User(r)
+	where, err := s.where(r)
 	if err == nil {
 		err = s.MayStart(r)
 	}
@@ -84,7 +91,7 @@ func (s *Service) start(w http.ResponseWriter, r *http.Request) {
 		connect.OpenStream(w).End(err)
 		return
 	}
-	made, err := s.spawn(&request, user)
+	made, err := s.spawn(&request, where)
 	if err != nil {
 		connect.OpenStream(w).End(err)
 		return

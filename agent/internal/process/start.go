@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 	"warren.dev/agent/internal/account"
 	"warren.dev/agent/internal/connect"
+	"warren.dev/agent/internal/inroot"
 )
 
 const (
@@ -22,18 +23,22 @@ const (
 )
 
 // spawn starts the process of a request; its output is not read yet.
-func (s *Service) spawn(request *startRequest, user account.User) (*session, error) {
-	cwd, err := s.workingFolder(request.Process.Cwd, user)
+func (s *Service) spawn(request *startRequest, in where) (*session, error) {
+	user := in.user
+	cwd, err := s.workingFolder(request.Process.Cwd, in)
 	if err != nil {
 		return nil, err
 	}
-	environment := s.environment(request, user)
-	path, err := lookPath(request.Process.Cmd, cwd, environment)
+	environment := s.environment(request, in)
+	path, err := in.lookPath(request.Process.Cmd, cwd, environment)
 	if err != nil {
 		return nil, connect.Errorf("invalid_argument", "cannot start %q: %v", request.Process.Cmd, err)
 	}
 	cmd := &exec.Cmd{Path: path, Args: append([]string{request.Process.Cmd}, request.Process.Args...), Dir: cwd, Env: environment}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Chroot: in.root}
+	if in.alone {
+		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWNET
+	}
 	if os.Getuid() == 0 && s.BecomeUsers {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: user.Uid, Gid: user.Gid, Groups: user.Groups}
 	}
@@ -163,7 +168,8 @@ func (s *session) reap() end {
 	return result
 }
 
-func (s *Service) workingFolder(wanted string, user account.User) (string, error) {
+func (s *Service) workingFolder(wanted string, in where) (string, error) {
+	user := in.user
 	folder := wanted
 	if folder == "" {
 		folder = s.Defaults.Workdir()
@@ -172,7 +178,7 @@ func (s *Service) workingFolder(wanted string, user account.User) (string, error
 		folder = user.Home
 	}
 	folder = ExpandPath(folder, user)
-	if found, err := os.Stat(folder); err != nil || !found.IsDir() {
+	if found, err := inroot.Stat(in.root, folder); err != nil || !found.IsDir() {
 		if wanted == "" {
 			return "/", nil
 		}
@@ -194,12 +200,8 @@ func ExpandPath(path string, user account.User) string {
 	return filepath.Clean(path)
 }
 
-func (s *Service) environment(request *startRequest, user account.User) []string {
-	shell := user.Shell
-	if shell == "" {
-		shell = "/bin/sh"
-	}
-	values := map[string]string{"PATH": defaultPath, "HOME": user.Home, "USER": user.Name, "LOGNAME": user.Name, "SHELL": shell, "LANG": "C.UTF-8"}
+func (s *Service) environment(request *startRequest, in where) []string {
+	values := in.environment()
 	if s.Trust != nil {
 		for key, value := range s.Trust.Envs() {
 			values[key] = value
@@ -217,45 +219,4 @@ func (s *Service) environment(request *startRequest, user account.User) []string
 	}
 	sort.Strings(list)
 	return list
-}
-
-// lookPath finds a command in the child's PATH, not in the agent's.
-func lookPath(command, cwd string, environment []string) (string, error) {
-	if command == "" {
-		return "", errors.New("it is empty")
-	}
-	if strings.Contains(command, "/") {
-		if !filepath.IsAbs(command) {
-			command = filepath.Join(cwd, command)
-		}
-		return command, executable(command)
-	}
-	path := ""
-	for _, variable := range environment {
-		if value, found := strings.CutPrefix(variable, "PATH="); found {
-			path = value
-		}
-	}
-	for _, folder := range filepath.SplitList(path) {
-		if !filepath.IsAbs(folder) {
-			folder = filepath.Join(cwd, folder)
-		}
-		if candidate := filepath.Join(folder, command); executable(candidate) == nil {
-			return candidate, nil
-		}
-	}
-	return "", errors.New("command not found")
-}
-
-func executable(path string) error {
-	found, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return errors.New("no such file")
-	case found.IsDir():
-		return errors.New("it is a folder")
-	case found.Mode()&0o111 == 0:
-		return errors.New("permission denied")
-	}
-	return nil
 }

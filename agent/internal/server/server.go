@@ -9,6 +9,8 @@ import (
 	"golang.org/x/net/http2"
 	"warren.dev/agent/internal/account"
 	"warren.dev/agent/internal/archive"
+	"warren.dev/agent/internal/boot"
+	"warren.dev/agent/internal/build"
 	"warren.dev/agent/internal/connect"
 	"warren.dev/agent/internal/egress"
 	"warren.dev/agent/internal/filesystem"
@@ -63,6 +65,11 @@ func New(version string, real bool) *Server {
 			return nil
 		}
 		return connect.Errorf("failed_precondition", "the machine has not been told who it is")
+	}
+	if real && boot.Builder() {
+		steps := &build.Service{Certificates: trusted.Certificates}
+		steps.Register(mux)
+		sessions.Roots = steps.Root
 	}
 	sessions.Register(mux)
 	machine.Register(mux)

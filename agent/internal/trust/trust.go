@@ -67,6 +67,20 @@ func (s *Service) Envs() map[string]string {
 	return variables
 }
 
+// Certificates are what is trusted, as they are and with the marks around them; nil while there is nothing.
+func (s *Service) Certificates() (plain, marked []byte) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if s.pem == nil {
+		return nil, nil
+	}
+	return s.pem, mark(s.pem)
+}
+
+func mark(certificates []byte) []byte {
+	return append(append([]byte(beginMark), certificates...), endMark...)
+}
+
 type trustRequest struct {
 	PEM string `json:"pem"`
 }
@@ -115,7 +129,7 @@ func parseCertificates(text []byte) (certificates []byte, count int, err error) 
 }
 
 func (s *Service) write(certificates []byte) error {
-	marked := append(append([]byte(beginMark), certificates...), endMark...)
+	marked := mark(certificates)
 	if err := s.replace(ownPath, certificates); err != nil {
 		return err
 	}
@@ -139,15 +153,15 @@ func (s *Service) writeSystem(marked []byte) error {
 		return nil
 	}
 	after := make([]byte, 0, len(before)+len(marked)+1)
-	after = append(after, withoutMarked(before)...)
+	after = append(after, WithoutMarked(before)...)
 	if len(after) > 0 && after[len(after)-1] != '\n' {
 		after = append(after, '\n')
 	}
 	return s.rewrite(systemPath, append(after, marked...))
 }
 
-// withoutMarked cuts ours out, wherever it was put; a begin without an end is left alone.
-func withoutMarked(text []byte) []byte {
+// WithoutMarked cuts ours out, wherever it was put; a begin without an end is left alone.
+func WithoutMarked(text []byte) []byte {
 	for {
 		from := bytes.Index(text, []byte(beginMark))
 		if from < 0 {

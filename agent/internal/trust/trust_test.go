@@ -93,7 +93,7 @@ func TestOursInTheMiddle(t *testing.T) {
 		"a\n" + beginMark + "no end":                            "a\n" + beginMark + "no end",
 		"nothing":                                               "nothing", "": "",
 	} {
-		if got := string(withoutMarked([]byte(text))); got != want {
+		if got := string(WithoutMarked([]byte(text))); got != want {
 			t.Errorf("%q: %q", text, got)
 		}
 	}
