@@ -1,5 +1,4 @@
 export { emptyConfig, type Healthcheck, type ImageConfig } from './image-config.ts';
-export type { ParsedDockerfile } from './instruction.ts';
 export type { Source } from './source.ts';
 export type { BuildOptions, PlannedStage, StageBase, StagePlan, StepsPlan } from './stage-plan.ts';
 export type { CopyStep, Mount, RunStep, Step, WorkdirStep } from './step.ts';

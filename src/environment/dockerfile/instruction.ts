@@ -1,12 +1,14 @@
-// A Dockerfile, read: which instructions stand where. Variables are as they were written.
+// The lines of a Dockerfile, taken apart: which instructions stand where. What they mean is in statement.ts.
 
-export interface ParsedDockerfile {
-  /** For messages. */
-  file: string;
+export interface DockerfileLines {
   directives: Directives;
-  /** ARGs before the first FROM. */
-  globalArgs: Instruction[];
-  stages: Stage[];
+  instructions: Instruction[];
+  warnings: Warning[];
+}
+
+export interface Warning {
+  line: number;
+  message: string;
 }
 
 export interface Directives {
@@ -16,20 +18,15 @@ export interface Directives {
   check: string | null;
 }
 
-export interface Stage {
-  from: Instruction;
-  instructions: Instruction[];
-}
-
 export interface Instruction {
-  /** In capitals. */
+  /** As written. */
   keyword: string;
   position: Position;
   /** The last line of it, here-documents included. */
   endLine: number;
   /** `--name=value` and `--name`, as written. */
   flags: string[];
-  /** JSON form, or shell form's words by the rules of the keyword. */
+  /** By the rules of the keyword. ENV's and LABEL's are triples: name, value, and `=` or '' in the old form. */
   args: string[];
   isJson: boolean;
   heredocs: Heredoc[];
@@ -37,6 +34,14 @@ export interface Instruction {
   original: string;
   /** ONBUILD's. */
   trigger: Instruction | null;
+  /** Where parts of `original` stand in the file, in order. */
+  segments: Segment[];
+}
+
+export interface Segment {
+  /** In `original`, in UTF-16 units. */
+  offset: number;
+  position: Position;
 }
 
 /** From 1 both; columns count UTF-16 units. */
