@@ -1,0 +1,116 @@
+// Rows of the facts, each tried: who prints "N of M" and who tests use the same.
+
+import { isDeepStrictEqual } from 'node:util';
+import { expand } from '../../src/environment/dockerfile/expand.ts';
+import type { Instruction } from '../../src/environment/dockerfile/instruction.ts';
+import { Problem } from '../../src/environment/dockerfile/problem.ts';
+import { readLines } from '../../src/environment/dockerfile/read-lines.ts';
+import { WarrenError } from '../../src/protocol/error.ts';
+import { attempt, readFacts } from './facts.ts';
+
+export interface Row {
+  table: string;
+  name: string;
+  expected: unknown;
+  actual: unknown;
+}
+
+interface ExpandFacts {
+  environment: Record<string, string>;
+  texts: [word: string, text: string | null][];
+  words: [word: string, env: Record<string, string>, words: string[] | null][];
+  names: [
+    word: string,
+    env: Record<string, string>,
+    text: string | null,
+    matched: string[],
+    unmatched: string[],
+  ][];
+}
+
+interface Shape {
+  keyword: string;
+  flags?: string[];
+  args?: string[];
+  trigger?: Shape;
+}
+
+interface DockerfileFacts {
+  read: { name: string; lines: string[]; instructions: Shape[] }[];
+  refused: { name: string; text: string }[];
+}
+
+const isProblem = (error: unknown): boolean => error instanceof Problem;
+const isRefusal = (error: unknown): boolean => error instanceof WarrenError;
+
+export function conformanceRows(): Row[] {
+  return [...expansionRows(), ...parserRows()];
+}
+
+export function passes({ expected, actual }: Row): boolean {
+  return isDeepStrictEqual(actual, expected);
+}
+
+/** "230 of 230", by table. */
+export function countByTable(rows: Row[]): Map<string, { passed: number; all: number }> {
+  const counts = new Map<string, { passed: number; all: number }>();
+  for (const row of rows) {
+    const count = counts.get(row.table) ?? { passed: 0, all: 0 };
+    counts.set(row.table, { passed: count.passed + (passes(row) ? 1 : 0), all: count.all + 1 });
+  }
+  return counts;
+}
+
+function expansionRows(): Row[] {
+  const { environment, texts, words, names } = readFacts<ExpandFacts>('expand.json');
+  const fixed = new Map(Object.entries(environment));
+  return [
+    ...texts.map(([word, expected]) => ({
+      table: 'expansion: texts',
+      name: word,
+      expected,
+      actual: attempt(() => expand(word, fixed).text, isProblem),
+    })),
+    ...words.map(([word, env, expected]) => ({
+      table: 'expansion: words',
+      name: word,
+      expected,
+      actual: attempt(() => expand(word, new Map(Object.entries(env))).words, isProblem),
+    })),
+    ...names.map(([word, env, text, matched, unmatched]) => ({
+      table: 'expansion: names',
+      name: word,
+      expected: text === null ? null : [text, matched.toSorted(), unmatched.toSorted()],
+      actual: attempt(() => {
+        const expanded = expand(word, new Map(Object.entries(env)));
+        return [expanded.text, [...expanded.matched].sort(), [...expanded.unmatched].sort()];
+      }, isProblem),
+    })),
+  ];
+}
+
+function parserRows(): Row[] {
+  const { read, refused } = readFacts<DockerfileFacts>('dockerfiles.json');
+  return [
+    ...read.map(({ name, lines, instructions }) => ({
+      table: 'parser: read',
+      name,
+      expected: instructions,
+      actual: attempt(() => readLines(lines.join(''), name).instructions.map(shapeOf), isRefusal),
+    })),
+    ...refused.map(({ name, text }) => ({
+      table: 'parser: refused',
+      name,
+      expected: null,
+      actual: attempt(() => readLines(text, name).instructions.map(shapeOf), isRefusal),
+    })),
+  ];
+}
+
+function shapeOf({ keyword, flags, args, trigger }: Instruction): Shape {
+  return {
+    keyword: keyword.toUpperCase(),
+    ...(flags.length > 0 && { flags }),
+    ...(trigger !== null ? { trigger: shapeOf(trigger) } : args.length > 0 && { args }),
+  };
+}

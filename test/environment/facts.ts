@@ -1,0 +1,17 @@
+// The facts that other implementations' tests state, read; each row passes or is told of.
+
+import { readFileSync } from 'node:fs';
+
+export function readFacts<T>(name: string): T {
+  return JSON.parse(readFileSync(new URL(`facts/${name}`, import.meta.url), 'utf8')) as T;
+}
+
+/** What is refused is an answer, anything else that is thrown a mistake of ours. */
+export function attempt<T>(act: () => T, isAnswer: (error: unknown) => boolean): T | null {
+  try {
+    return act();
+  } catch (error) {
+    if (isAnswer(error)) return null;
+    throw error;
+  }
+}
