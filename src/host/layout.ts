@@ -66,6 +66,28 @@ export const sandboxFiles = (layout: Layout, id: string) => {
   };
 };
 
+/** What one build needs while it runs: its machine's files, its door's, and disks of what it starts from. */
+export const buildFiles = (layout: Layout, id: string) => {
+  const folder = join(layout.data, 'builds', id);
+  return {
+    folder,
+    disk: join(folder, 'disk.raw'),
+    memory: join(folder, 'memory.img'),
+    console: join(folder, 'console.log'),
+    vmmLog: join(folder, 'vmm.log'),
+    door: doorFiles(folder),
+    bases: join(folder, 'bases'),
+  };
+};
+export const buildsFolder = (layout: Layout) => join(layout.data, 'builds');
+
+/** Of one project's builds: what `RUN --mount=type=cache` keeps, and digests of files that have not changed. */
+export const buildCacheFiles = (layout: Layout, context: string) => {
+  const digest = createHash('sha256').update(context).digest('hex').slice(0, 32);
+  const folder = join(layout.data, 'build-caches', digest);
+  return { folder, disk: join(folder, 'caches.raw'), digests: join(folder, 'digests.json') };
+};
+
 /** What a door keeps beside the sandbox that it serves. */
 export const doorFiles = (folder: string) => ({
   /** Allowed and denied by a person for this sandbox alone. */
@@ -108,12 +130,16 @@ export const storeFolders = (store: string) => ({
   layers: join(store, 'layers'),
   /** Which image a name stood for when it was last looked up. */
   references: join(store, 'references'),
+  /** Which layer a step of a build gave. */
+  steps: join(store, 'steps'),
   kernels: join(store, 'kernels'),
   templates: join(store, 'templates'),
   downloads: join(store, 'downloads'),
   accelerator: join(store, 'accelerator.json'),
   /** The last words of the last template that could not be built. */
   templateLog: join(store, 'template-build.log'),
+  /** All that the steps of the last build said. */
+  buildLog: join(store, 'build.log'),
 });
 
 /** What doors keep of downloads; each file is named by what was asked for. */
@@ -136,6 +162,9 @@ export const layerFile = (folder: string, digest: string) =>
 
 /** `key`: a digest of what the user named. */
 export const referenceFile = (folder: string, key: string) => join(folder, `${key}.json`);
+
+/** `key`: a digest of all that decides the step's result. */
+export const stepFile = (folder: string, key: string) => join(folder, `${key}.json`);
 
 /** An image: its read-only layers, lowest first, as `layer-0.erofs`, `layer-1.erofs`, … */
 export const imageFiles = (folder: string) => ({

@@ -41,6 +41,8 @@ export interface ImageRecord {
   layers: { file: string; sha256: string; bytes: number }[];
   /** Of a pulled image: tars of layers, in the store, that its one layer points into. */
   tars?: { diffId: string; bytes: number }[];
+  /** Of a pulled or built image: all its layers, lowest first; what is built upon it needs them. */
+  diffIds?: string[];
   createdAt: string;
 }
 
@@ -79,7 +81,8 @@ export async function filesOfImages(folders: Iterable<string>): Promise<Set<stri
   for (const folder of folders) {
     needed.add(basename(folder));
     const text = await readFile(imageFiles(folder).record, 'utf8').catch(() => '{}');
-    for (const { diffId } of (JSON.parse(text) as Partial<ImageRecord>).tars ?? [])
+    const { tars = [], diffIds = [] } = JSON.parse(text) as Partial<ImageRecord>;
+    for (const diffId of [...tars.map((tar) => tar.diffId), ...diffIds])
       needed.add(basename(layerFile('', diffId)));
   }
   return needed;

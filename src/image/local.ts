@@ -117,7 +117,7 @@ function rootFileSystem(path: string): Contents {
   };
   return {
     digest: '',
-    config: { os: 'linux', architecture: '', settings: { user: 'root', workdir: '/', env: {} } },
+    config: { os: 'linux', architecture: '', raw: null, settings: { user: 'root', workdir: '/', env: {} } },
     layers: [layer],
   };
 }

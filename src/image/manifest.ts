@@ -47,7 +47,7 @@ const configSchema = v.object({
   os: v.optional(v.string(), 'linux'),
   architecture: v.optional(v.string(), ''),
   config: v.nullish(
-    v.object({
+    v.looseObject({
       User: v.nullish(v.pipe(v.string(), v.regex(/^[^\s:\0]{0,255}(?::[^\s:\0]{1,255})?$/, 'not a user'))),
       Env: v.nullish(v.pipe(v.array(v.pipe(v.string(), v.maxLength(131_072))), v.maxLength(10_000))),
       WorkingDir: v.nullish(text),
@@ -71,6 +71,8 @@ export interface ImageSettings {
 
 export interface ImageConfig {
   settings: ImageSettings;
+  /** The `config` of the image as it is, checked only as far as `settings` are; null: it has none. */
+  raw: unknown;
   os: string;
   architecture: string;
   /** Of each layer's tar, not compressed; lowest first. */
@@ -104,6 +106,7 @@ export function parseConfig(bytes: Buffer): ImageConfig {
     os,
     architecture,
     diffIds: rootfs.diff_ids,
+    raw: config ?? null,
     settings: {
       user: config?.User || 'root',
       workdir: workdir.startsWith('/') ? workdir : `/${workdir}`,

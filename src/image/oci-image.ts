@@ -1,47 +1,65 @@
-// An OCI image as one read-only disk: the metadata of all its layers in an EROFS file system of a few MiB, and behind
-// it the layers' tars, which every image that has them shares. Nothing of the image runs on the host, and nothing is
-// unpacked there.
+// An OCI image in the store: its name looked up once, its layers fetched, its settings kept. Nothing of the image runs on
+// the host, and nothing is unpacked there.
 
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { chmod, open, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { type Environment, formatReference } from '../environment/index.ts';
-import { makeFolderAtomic, writeJsonAtomic } from '../host/atomic-file.ts';
-import { imageFiles, referenceFile, storeFolders } from '../host/layout.ts';
+import { writeJsonAtomic } from '../host/atomic-file.ts';
+import { layerFile, referenceFile, storeFolders } from '../host/layout.ts';
 import { ensurePrivateFolder } from '../host/private-folder.ts';
 import { WarrenError } from '../protocol/error.ts';
 import type { Contents } from './contents.ts';
-import { digestOf } from './digest.ts';
-import { encodeErofs, type TarPlace } from './erofs.ts';
-import { type Image, type ImageRecord, type ImageRequest, readImage } from './image.ts';
+import type { Image, ImageRequest } from './image.ts';
 import { ensureLayer, type StoredLayer } from './layer.ts';
 import { badLayer } from './layer-error.ts';
+import { ensureImageOf } from './layered-image.ts';
 import { ARCHIVE_NAMES, openLocal, stampOf } from './local.ts';
-import { ownArchitecture } from './manifest.ts';
+import { type ImageSettings, ownArchitecture } from './manifest.ts';
 import { readTar } from './read-tar.ts';
 import { openRemote } from './registry/pull.ts';
-import { Tree } from './tree.ts';
 
 type OciRequest = ImageRequest & { environment: Exclude<Environment, { kind: 'default' }> };
 
-/** Raised when the same layers give another disk. */
-const RECIPE = 1;
-/** So many layers, the largest, are disks that all images share; the others are copied, for a machine has few slots. */
-const SHARED_LAYERS_MAX = 12;
-/** A smaller one is not worth a disk. */
-const SHARED_LAYER_MIN_BYTES = 256 * 1024;
+/** Raised when what is kept of a name changes. */
+const RECIPE = 2;
 const LAYERS_AT_ONCE = 3;
+
+/** What an image is made of, in the store. */
+export interface OciParts {
+  /** For people: its name, and the digest that it had. */
+  from: string;
+  settings: ImageSettings;
+  /** The `config` of the image; null: it has none. */
+  raw: unknown;
+  /** Lowest first. */
+  layers: StoredLayer[];
+  /** The name's record. */
+  reference: string;
+}
 
 /** `references/KEY.json`: what a name stood for. */
 interface ReferenceRecord {
   name: string;
+  /** The image that was made of it; '' while it only was built upon. */
   image: string;
   at: string;
+  parts: Pick<OciParts, 'from' | 'settings' | 'raw'> & { layers: { diffId: string; bytes: number }[] };
 }
 
 /** A name that was looked up before is not looked up again, unless `fresh`: no network is needed for what is here. */
 export async function ensureOciImage(request: OciRequest): Promise<Image> {
+  const parts = await ensureOciParts(request);
+  const image = await ensureImageOf(parts, request);
+  const record = await readReference(parts.reference);
+  const folder = basename(image.folder);
+  if (record && record.image !== folder)
+    await writeJsonAtomic(parts.reference, { ...record, image: folder } satisfies ReferenceRecord);
+  return image;
+}
+
+/** As `ensureOciImage`, without making a disk of it. */
+export async function ensureOciParts(request: OciRequest): Promise<OciParts> {
   const folders = storeFolders(request.store);
   const { environment, signal, onProgress = () => {} } = request;
   const name = environment.kind === 'files' ? environment.path : formatReference(environment.reference);
@@ -50,9 +68,8 @@ export async function ensureOciImage(request: OciRequest): Promise<Image> {
   const reference = referenceFile(folders.references, key);
   const known = request.fresh ? undefined : await readReference(reference);
   // What lost a layer is fetched again.
-  const image =
-    known && (await readImage(join(folders.images, known.image), folders.layers).catch(() => undefined));
-  if (image) return image;
+  const kept = known && (await storedLayers(folders.layers, known.parts.layers));
+  if (kept) return { ...known.parts, layers: kept, reference };
 
   onProgress({ step: `looking at ${name}` });
   const contents =
@@ -61,16 +78,41 @@ export async function ensureOciImage(request: OciRequest): Promise<Image> {
       : await openRemote(environment.reference, { plainRegistries: request.plainRegistries ?? [], signal });
   refuseForeign(contents, name);
   const layers = await fetchLayers(contents, folders.layers, request);
-  const made = await ensureFolder(contents, layers, name, request);
+  if (contents.digest === '') await refuseArchive(layers);
+  const { settings, raw } = contents.config;
+  const from = contents.digest === '' ? name : `${name} (${contents.digest})`;
   await ensurePrivateFolder(folders.references);
-  const record: ReferenceRecord = { name, image: made.id.slice(0, 24), at: new Date().toISOString() };
+  const record: ReferenceRecord = {
+    name,
+    image: '',
+    at: new Date().toISOString(),
+    parts: { from, settings, raw, layers: layers.map(({ diffId, bytes }) => ({ diffId, bytes })) },
+  };
   await writeJsonAtomic(reference, record);
-  return made;
+  return { from, settings, raw, layers, reference };
 }
 
 async function readReference(file: string): Promise<ReferenceRecord | undefined> {
   const text = await readFile(file, 'utf8').catch(() => undefined);
-  return text === undefined ? undefined : JSON.parse(text);
+  const record: Partial<ReferenceRecord> = text === undefined ? {} : JSON.parse(text);
+  return record.parts ? (record as ReferenceRecord) : undefined;
+}
+
+/** undefined: one is missing, or is not whole. */
+async function storedLayers(
+  folder: string,
+  layers: readonly { diffId: string; bytes: number }[],
+): Promise<StoredLayer[] | undefined> {
+  const stored = layers.map((layer) => ({ ...layer, file: layerFile(folder, layer.diffId) }));
+  const sizes = await Promise.all(stored.map(({ file }) => stat(file).catch(() => undefined)));
+  return sizes.every((found, at) => found?.size === stored[at]!.bytes) ? stored : undefined;
+}
+
+/** A compressed archive of an image looks like the tar of a file system until it is here. */
+async function refuseArchive(layers: readonly StoredLayer[]): Promise<void> {
+  for (const { file } of layers)
+    if ((await readTar(file)).some(({ path }) => ARCHIVE_NAMES.includes(path)))
+      throw badLayer('it is the archive of an image, compressed: decompress it first');
 }
 
 function refuseForeign({ config: { os, architecture } }: Contents, name: string): void {
@@ -112,93 +154,4 @@ async function fetchLayers(
     throw error;
   }
   return stored;
-}
-
-/** The folder of the image with these layers and settings. */
-async function ensureFolder(
-  { digest, config }: Contents,
-  layers: StoredLayer[],
-  name: string,
-  { store, onProgress = () => {} }: OciRequest,
-): Promise<Image> {
-  const folders = storeFolders(store);
-  const tars = layers.map(({ diffId, bytes }) => ({ diffId, bytes }));
-  const { settings } = config;
-  const id = digestOf(JSON.stringify([RECIPE, settings, tars])).replace('sha256:', '');
-  const folder = join(folders.images, id.slice(0, 24));
-  const known = await readImage(folder, folders.layers);
-  if (known) return known;
-  onProgress({ step: 'merging the layers' });
-  const tree = new Tree();
-  for (const layer of layers) {
-    const entries = await readTar(layer.file);
-    if (digest === '' && entries.some(({ path }) => ARCHIVE_NAMES.includes(path)))
-      throw badLayer('it is the archive of an image, compressed: decompress it first');
-    tree.apply(entries);
-  }
-  tree.ensureFolder(Buffer.from(settings.workdir).toString('latin1'));
-  const places = placeLayers(layers.map(({ bytes }) => bytes));
-  const metadata = encodeErofs(tree.root, places);
-  const shared = tars.filter((_, at) => places[at]!.isDevice);
-  await ensurePrivateFolder(folders.images);
-  await makeFolderAtomic(folder, async (temporary) => {
-    const files = imageFiles(temporary);
-    const copied = layers.filter((_, at) => !places[at]!.isDevice).map(({ file }) => file);
-    const written = await writeDisk(files.layer(0), metadata, copied);
-    const record: ImageRecord = {
-      id,
-      from: digest === '' ? name : `${name} (${digest})`,
-      settings,
-      layers: [{ file: 'layer-0.erofs', ...written }],
-      tars: shared,
-      createdAt: new Date().toISOString(),
-    };
-    await writeFile(files.record, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o444, flush: true });
-    await chmod(temporary, 0o755);
-  }).catch((error: NodeJS.ErrnoException) => {
-    // Another process made the same one meanwhile.
-    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
-  });
-  const image = await readImage(folder, folders.layers);
-  if (image) return image;
-  throw new WarrenError({
-    code: 'image.build-failed',
-    message: `the image in ${folder} vanished after it was made`,
-  });
-}
-
-/** Pure: which layers become disks of their own. */
-export function placeLayers(bytes: readonly number[]): TarPlace[] {
-  const largest = bytes
-    .map((size, at) => ({ size, at }))
-    .filter(({ size }) => size >= SHARED_LAYER_MIN_BYTES)
-    .sort((a, b) => b.size - a.size)
-    .slice(0, SHARED_LAYERS_MAX);
-  const devices = new Set(largest.map(({ at }) => at));
-  return bytes.map((size, at) => ({ bytes: size, isDevice: devices.has(at) }));
-}
-
-async function writeDisk(
-  path: string,
-  metadata: Buffer,
-  tars: readonly string[],
-): Promise<{ sha256: string; bytes: number }> {
-  const hash = createHash('sha256').update(metadata);
-  let bytes = metadata.length;
-  const file = await open(path, 'wx', 0o600);
-  try {
-    await file.writeFile(metadata);
-    for (const tar of tars)
-      for await (const chunk of createReadStream(tar) as AsyncIterable<Buffer>) {
-        hash.update(chunk);
-        bytes += chunk.length;
-        await file.writeFile(chunk);
-      }
-    // Each machine's VMM may be a user of its own.
-    await file.chmod(0o444);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  return { sha256: hash.digest('hex'), bytes };
 }

@@ -14,6 +14,7 @@ import type { BoxOptions } from './confine.ts';
 import type { Accelerator, Driver, DriverFound, Layer, MachineSpec } from './driver.ts';
 import { newMachineId } from './identity.ts';
 import { Machine } from './machine.ts';
+import { makeDisk } from './make-disk.ts';
 import {
   openTemplate,
   type Template,
@@ -104,26 +105,8 @@ async function makeFiles(
   await writeFile(files.memory, '', { mode: 0o600 });
   await truncate(files.memory, key.memoryMib * 1024 * 1024);
   await writeFile(files.device, '', { mode: 0o600 });
-  await writeFile(files.disk, '', { mode: 0o600 });
-  await truncate(files.disk, key.diskGib * 1024 ** 3);
   const options = signal ? { signal } : {};
-  await run(
-    'mke2fs',
-    [
-      '-q',
-      '-F',
-      '-t',
-      'ext4',
-      '-m',
-      '0',
-      '-J',
-      'size=32',
-      '-E',
-      'lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0',
-      files.disk,
-    ],
-    options,
-  );
+  await makeDisk(files.disk, key.diskGib, options);
   // Only its header and tables are copied for each machine; the backing file is always named explicitly.
   await run(
     'qemu-img',

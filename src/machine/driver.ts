@@ -52,6 +52,8 @@ export interface MachineSpec {
   memory: { file: string; shared: boolean };
   /** Device state to restore from; a machine without it boots. */
   restore?: { device: string };
+  /** It runs the steps of builds: its layers are trees to start from, each by itself, and none is its root. */
+  builder?: boolean;
   /** A file made beforehand into which `saveDevice` will write. */
   freezeTo?: string;
   sockets: { folder: string; qmp: string; agent: string; egress: string };

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { encodeErofs } from '../../src/image/erofs.ts';
-import { placeLayers } from '../../src/image/oci-image.ts';
+import { placeLayers } from '../../src/image/layered-image.ts';
 import { TarIndexer } from '../../src/image/tar-index.ts';
 import { type Node, Tree } from '../../src/image/tree.ts';
 import { type Entry, makeTar } from './make-image.ts';

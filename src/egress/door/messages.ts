@@ -17,8 +17,8 @@ export interface DownloadSettings {
 /** The first message. */
 export interface DoorConfig {
   type: 'config';
-  /** What the machine is called in words to a person: `warren policy allow NAME …`. */
-  name: string;
+  /** What the machine is called in words to a person: `warren policy allow NAME …`; null: nobody names it. */
+  name: string | null;
   /** The unix socket of the machine's `egress` stream. */
   socket: string;
   /** Where its synthetic names are kept. */

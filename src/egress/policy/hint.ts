@@ -2,7 +2,10 @@
 
 import type { Asked, Denied } from './verdict.ts';
 
-export function denialHint(name: string, verdict: Denied | Asked): string[] {
+/** `name`: of a sandbox; null: of a machine that nobody names, such as a builder. */
+export function denialHint(name: string | null, verdict: Denied | Asked): string[] {
   if (!('allowWith' in verdict) || verdict.allowWith === null) return [];
-  return [`warren policy allow ${name} ${verdict.allowWith}`];
+  return name === null
+    ? [`allow it in warren.json, "egress": {"allow": [${JSON.stringify(verdict.allowWith.split(' ')[0])}]}`]
+    : [`warren policy allow ${name} ${verdict.allowWith}`];
 }

@@ -22,7 +22,15 @@ type Subject = Pick<SandboxRecord, 'id' | 'repository'>;
 
 /** Reads all of it anew. Throws `usage.policy`, `usage.settings` or `sandbox.state-corrupt`: then nothing may go out. */
 export async function policyOf(layout: Layout, { id, repository }: Subject): Promise<EffectivePolicy> {
-  const own = doorFiles(sandboxFiles(layout, id).folder).policy;
+  return await policyFrom(layout, doorFiles(sandboxFiles(layout, id).folder).policy, repository);
+}
+
+/** For any machine: `own` is the file of what was said for it alone. */
+export async function policyFrom(
+  layout: Layout,
+  own: string,
+  repository: { root: string } | null,
+): Promise<EffectivePolicy> {
   const userFile = join(layout.config, 'config.json');
   const [sandbox, project, user] = await Promise.all([
     readRulesFile(own),

@@ -69,7 +69,8 @@ function kernelParameters(spec: MachineSpec): string {
     spec.accelerator.kind === 'emulation' && spec.tscKhz ? ` tsc=reliable tsc_early_khz=${spec.tscKhz}` : '';
   const parts = spec.layers.map((layer) => (typeof layer === 'string' ? 0 : layer.length - 1));
   const more = parts.some((count) => count > 0) ? ` warren.parts=${parts.join(',')}` : '';
-  return `${KERNEL_PARAMETERS}${clock} warren.layers=${spec.layers.length}${more}`;
+  const builder = spec.builder ? ' warren.builder' : '';
+  return `${KERNEL_PARAMETERS}${clock} warren.layers=${spec.layers.length}${more}${builder}`;
 }
 
 function machineOption(spec: MachineSpec): string {

@@ -1,0 +1,112 @@
+// The machine of one build: booted from nothing but the agent, with the trees to start from as its layers, and a door of
+// its own. It has no template: a build lasts longer than a boot.
+
+import { randomBytes } from 'node:crypto';
+import { mkdir, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { buildCacheFiles, buildFiles, machineRuntimeFolder, machineSockets } from '../../host/layout.ts';
+import { Builder } from '../../machine/builder.ts';
+import type { Layer, MachineSpec } from '../../machine/driver.ts';
+import { newMachineId } from '../../machine/identity.ts';
+import { Machine } from '../../machine/machine.ts';
+import { makeDisk } from '../../machine/make-disk.ts';
+import type { Rooms } from '../rooms.ts';
+import { type BuildDoor, openBuildDoor } from './build-door.ts';
+
+export interface BuilderRequest {
+  /** What the build reads files from; its caches are kept by it. */
+  context: string;
+  repository: { root: string } | null;
+  /** Profiles that the steps ask for. */
+  profiles: string[];
+  layers: Layer[];
+  /** A step has a mount of type cache. */
+  caches: boolean;
+  signal: AbortSignal;
+}
+
+export interface BuilderMachine extends BuildDoor {
+  builder: Builder;
+  end(): Promise<void>;
+}
+
+const CPUS = 2;
+const MEMORY_MIB = 2048;
+const DISK_GIB = 32;
+const AWAKEN_TIMEOUT_MS = 120_000;
+
+export function newBuildId(): string {
+  return `build-${randomBytes(6).toString('hex')}`;
+}
+
+/** `id` names the folder, which is there. Whatever goes wrong, no process is left; the folder is the caller's. */
+export async function openBuilder(
+  rooms: Rooms,
+  id: string,
+  request: BuilderRequest,
+): Promise<BuilderMachine> {
+  const { signal, layers, context, caches } = request;
+  const files = buildFiles(rooms.layout, id);
+  const runtime = machineRuntimeFolder(rooms.layout, id);
+  await mkdir(runtime, { recursive: true, mode: 0o700 });
+  const disk = caches ? await takeCaches(rooms, context, files.disk) : null;
+  if (!disk) await makeDisk(files.disk, DISK_GIB, { signal });
+  await writeFile(files.memory, '', { mode: 0o600 });
+  await truncate(files.memory, MEMORY_MIB * 1024 ** 2);
+  const kernel = await rooms.kernel(() => {}, signal);
+  const spec: MachineSpec = {
+    id,
+    cpus: CPUS,
+    memoryMib: MEMORY_MIB,
+    accelerator: await rooms.accelerator(kernel),
+    ...(await rooms.clock()),
+    kernel,
+    layers,
+    builder: true,
+    disk: { kind: 'raw', file: files.disk },
+    diskGib: DISK_GIB,
+    memory: { file: files.memory, shared: true },
+    sockets: machineSockets(runtime),
+  };
+  const machine = await Machine.start(rooms.driver, await rooms.found(), spec, await rooms.box(id), {
+    vmmLog: files.vmmLog,
+    console: files.console,
+  });
+  const cancel = () => void machine.kill();
+  signal.addEventListener('abort', cancel, { once: true });
+  let door: BuildDoor | undefined;
+  const end = async () => {
+    signal.removeEventListener('abort', cancel);
+    await door?.close();
+    // In order, so that what caches hold is on the disk; else as a power cut, which ext4 bears.
+    const inOrder = caches && !signal.aborted;
+    if (inOrder) await machine.powerOff().catch(() => {});
+    await machine.kill();
+    await rm(runtime, { recursive: true, force: true });
+    if (caches) await keepCaches(rooms, context, files.disk);
+  };
+  try {
+    signal.throwIfAborted();
+    await machine.awaken({ hostname: 'builder', machineId: newMachineId() }, AWAKEN_TIMEOUT_MS);
+    door = await openBuildDoor(rooms, machine, files.door, request);
+    return { ...door, builder: new Builder(() => machine.link(), signal), end };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+/** Two builds of one context at once: the second one starts without caches, and the last to end leaves its own. */
+async function takeCaches(rooms: Rooms, context: string, disk: string): Promise<string | null> {
+  const kept = buildCacheFiles(rooms.layout, context).disk;
+  return await rename(kept, disk).then(
+    () => disk,
+    () => null,
+  );
+}
+
+async function keepCaches(rooms: Rooms, context: string, disk: string): Promise<void> {
+  const kept = buildCacheFiles(rooms.layout, context);
+  if (!(await stat(disk).catch(() => undefined))) return;
+  await mkdir(kept.folder, { recursive: true, mode: 0o700 });
+  await rename(disk, kept.disk);
+}
