@@ -2,7 +2,9 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { expand } from '../../src/environment/dockerfile/expand.ts';
+import { parseIgnore } from '../../src/environment/dockerfile/ignore.ts';
 import type { Instruction } from '../../src/environment/dockerfile/instruction.ts';
+import { compilePathPattern } from '../../src/environment/dockerfile/path-pattern.ts';
 import { Problem } from '../../src/environment/dockerfile/problem.ts';
 import { readLines } from '../../src/environment/dockerfile/read-lines.ts';
 import { WarrenError } from '../../src/protocol/error.ts';
@@ -40,11 +42,16 @@ interface DockerfileFacts {
   refused: { name: string; text: string }[];
 }
 
+interface PatternFacts {
+  ignored: [patterns: string[], path: string, ignored: boolean | null][];
+  'matched by filepath.Match': [pattern: string, path: string, matched: boolean | null][];
+}
+
 const isProblem = (error: unknown): boolean => error instanceof Problem;
 const isRefusal = (error: unknown): boolean => error instanceof WarrenError;
 
 export function conformanceRows(): Row[] {
-  return [...expansionRows(), ...parserRows()];
+  return [...expansionRows(), ...parserRows(), ...patternRows()];
 }
 
 export function passes({ expected, actual }: Row): boolean {
@@ -103,6 +110,24 @@ function parserRows(): Row[] {
       name,
       expected: null,
       actual: attempt(() => readLines(text, name).instructions.map(shapeOf), isRefusal),
+    })),
+  ];
+}
+
+function patternRows(): Row[] {
+  const facts = readFacts<PatternFacts>('patterns.json');
+  return [
+    ...facts.ignored.map(([patterns, path, expected]) => ({
+      table: '.dockerignore: ignored',
+      name: `${patterns.join(' ')} of ${path}`,
+      expected,
+      actual: attempt(() => parseIgnore(patterns.join('\n')).ignores(path), isRefusal),
+    })),
+    ...facts['matched by filepath.Match'].map(([pattern, path, expected]) => ({
+      table: 'filepath.Match',
+      name: `${pattern} of ${path}`,
+      expected,
+      actual: attempt(() => compilePathPattern(pattern)(path), isProblem),
     })),
   ];
 }

@@ -1,16 +1,16 @@
 // Patterns of ${x#p}, ${x%p} and ${x/p/r}: `*`, `?` and escapes, no brackets.
 
-import { endsOf, type Glob, notNewline, type Token } from './glob.ts';
+import { endsOf, NOT_NEWLINE, type Token } from './glob.ts';
 import { dockerfileLimits } from './limits.ts';
 import { Problem, quote } from './problem.ts';
 
-export function compileShellPattern(pattern: string): Glob {
+export function compileShellPattern(pattern: string): Token[] {
   const tokens: Token[] = [];
   const characters = [...pattern];
   for (let i = 0; i < characters.length; i++) {
     const character = characters[i]!;
-    if (character === '*') tokens.push({ kind: 'many', accepts: notNewline });
-    else if (character === '?') tokens.push({ kind: 'one', accepts: notNewline });
+    if (character === '*') tokens.push({ kind: 'many', of: NOT_NEWLINE });
+    else if (character === '?') tokens.push({ kind: 'one', of: NOT_NEWLINE });
     else if (character !== '\\') tokens.push({ kind: 'character', value: character });
     else {
       const next = characters[i + 1];
@@ -24,18 +24,18 @@ export function compileShellPattern(pattern: string): Glob {
       i++;
     }
   }
-  return { tokens };
+  return tokens;
 }
 
 export function removePrefix(pattern: string, value: string, longest: boolean): string {
   const text = [...value];
-  const ends = endsOf(compileShellPattern(pattern).tokens, text, 0, budget());
+  const ends = endsOf(compileShellPattern(pattern), text, 0, budget());
   const end = longest ? ends.at(-1) : ends[0];
   return end === undefined ? value : text.slice(end).join('');
 }
 
 export function removeSuffix(pattern: string, value: string, longest: boolean): string {
-  const tokens = compileShellPattern(pattern).tokens.toReversed();
+  const tokens = compileShellPattern(pattern).toReversed();
   const text = [...value].reverse();
   const ends = endsOf(tokens, text, 0, budget());
   const end = longest ? ends.at(-1) : ends[0];
@@ -44,7 +44,7 @@ export function removeSuffix(pattern: string, value: string, longest: boolean): 
 
 /** The leftmost, longest match, or all of them that do not overlap. */
 export function replaceIn(value: string, pattern: string, replacement: string, all: boolean): string {
-  const { tokens } = compileShellPattern(pattern);
+  const tokens = compileShellPattern(pattern);
   const text = [...value];
   const left = budget();
   const out: string[] = [];

@@ -1,8 +1,9 @@
 // What is to be built for a target: which stages, in which order, from what. The shapes that the builder works from.
 
 import type { ImageConfig } from './image-config.ts';
-import type { Instruction } from './instruction.ts';
+import type { Directives, Instruction } from './instruction.ts';
 import type { ImageSource, Source } from './source.ts';
+import type { Statement } from './statement.ts';
 import type { Step } from './step.ts';
 
 export interface BuildOptions {
@@ -17,13 +18,19 @@ export interface BuildOptions {
 }
 
 export interface StagePlan {
+  /** For messages. */
+  file: string;
+  escape: Directives['escape'];
+  options: BuildOptions;
   /** Those that the target needs, each after what it needs; the target last. */
   stages: PlannedStage[];
+  /** Of the stages of the file. */
   target: number;
-  options: BuildOptions;
-  /** Every image that is known to be needed before anything is built; ONBUILD triggers may name more. */
+  /** Every stage of the file, by index. */
+  all: PlannedStage[];
+  /** Every image that is known to be needed before anything is built; ONBUILD triggers of images may name more. */
   images: ImageSource[];
-  /** ARGs before the first FROM, with their values. */
+  /** ARGs before the first FROM, and those of the platform, with their values. */
   globalArgs: ReadonlyMap<string, string>;
   /** `--build-arg` names that no ARG takes: a warning. */
   unusedBuildArgs: string[];
@@ -33,12 +40,12 @@ export interface PlannedStage {
   index: number;
   /** As `AS` has it, in lower case; null: only by number. */
   name: string | null;
-  /** Of its FROM. */
-  line: number;
+  /** Its FROM. */
+  from: Instruction;
   base: Source;
-  /** What its COPY --from and RUN --mount from name, without the main context. */
+  /** What its COPY --from and RUN --mount from name, ONBUILD triggers of a stage it stands on too. */
   uses: Source[];
-  instructions: Instruction[];
+  statements: Statement[];
 }
 
 /** Where a stage begins: an image's configuration, or a finished plan of the stage that it stands on. */
@@ -48,11 +55,9 @@ export interface StageBase {
   scope: ArgScope | null;
 }
 
-/** ARGs that a stage has seen, for the stages that stand on it. */
+/** What a stage has seen of ENV and ARG, for the stages that stand on it. */
 export interface ArgScope {
-  /** In order of declaration; a value of null: declared, never set. */
-  args: [name: string, value: string | null][];
-  /** ENV and ARG together as expansion sees them. */
+  /** As expansion sees them. */
   env: [name: string, value: string][];
 }
 
@@ -61,6 +66,7 @@ export interface StepsPlan extends StageBase {
   steps: Step[];
   /** Of the image that the stage makes. */
   config: ImageConfig;
-  /** All sources of its steps, ONBUILD triggers' too, without the main context. */
+  /** All sources of its steps, ONBUILD triggers' too, without the main context. Stages among them that are not in
+   * `StagePlan.stages` are planned with `stagesFor`. */
   uses: Source[];
 }

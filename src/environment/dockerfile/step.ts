@@ -5,6 +5,12 @@ import type { Source } from './source.ts';
 
 export type Step = RunStep | CopyStep | WorkdirStep;
 
+/** A step before its `cacheText` is made. */
+export type KeylessStep =
+  | Omit<RunStep, 'cacheText'>
+  | Omit<CopyStep, 'cacheText'>
+  | Omit<WorkdirStep, 'cacheText'>;
+
 interface StepBase {
   /** Of the file, from 1. An ONBUILD trigger has its FROM's. */
   line: number;
