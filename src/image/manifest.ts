@@ -100,18 +100,24 @@ export function parseConfig(bytes: Buffer): ImageConfig {
     parseJson(bytes, 'configuration'),
     'configuration',
   );
-  const workdir = config?.WorkingDir || '/';
-  if (workdir.includes('\0')) throw bad('configuration', 'its WorkingDir has a NUL');
+  const { User, WorkingDir, Env } = config ?? {};
+  if (WorkingDir?.includes('\0')) throw bad('configuration', 'its WorkingDir has a NUL');
   return {
     os,
     architecture,
     diffIds: rootfs.diff_ids,
     raw: config ?? null,
-    settings: {
-      user: config?.User || 'root',
-      workdir: workdir.startsWith('/') ? workdir : `/${workdir}`,
-      env: Object.fromEntries((config?.Env ?? []).flatMap(parseVariable)),
-    },
+    settings: settingsOf({ User: User ?? '', WorkingDir: WorkingDir ?? '', Env: Env ?? [] }),
+  };
+}
+
+/** What the configuration of an image means for the programs that run in it. */
+export function settingsOf(config: { User: string; WorkingDir: string; Env: readonly string[] }): ImageSettings {
+  const workdir = config.WorkingDir || '/';
+  return {
+    user: config.User || 'root',
+    workdir: workdir.startsWith('/') ? workdir : `/${workdir}`,
+    env: Object.fromEntries(config.Env.flatMap(parseVariable)),
   };
 }
 

@@ -227,6 +227,8 @@ export type StreamedLine<T> =
 
 export interface Progress {
   step: string;
+  /** A line that the step printed: safe to show. */
+  log?: string;
   done?: number;
   total?: number;
 }

@@ -2,7 +2,8 @@
 // where those are not known, and again when they are sent.
 
 import { createHash } from 'node:crypto';
-import { type CopySource, selectSources } from '../../environment/dockerfile/index.ts';
+import { selectSources } from '../../environment/dockerfile/select-sources.ts';
+import type { CopySource } from '../../environment/dockerfile/step.ts';
 import type { FileDigests } from './file-digests.ts';
 import { type Listing, type ListingRules, listContext } from './listing.ts';
 import { type Picked, pick, withParents } from './pick.ts';
@@ -43,7 +44,7 @@ export class BuildContext {
     const picked: Picked[] = [];
     const missing: string[] = [];
     for (const { path, pivot, required } of sources) {
-      const paths = /[*?[\\]/.test(path) ? selectSources(path, listing.entries.keys()) : [path];
+      const paths = required ? [path] : selectSources(path, listing.entries.keys());
       const found = paths.flatMap((each) => {
         const at = each.replace(/^\/+/, '').replace(/\/+$/, '');
         const one = pick(listing, at, isExcluded);

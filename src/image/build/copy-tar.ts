@@ -3,7 +3,7 @@
 
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Pack, pack } from 'tar-stream';
 import { WarrenError } from '../../protocol/error.ts';
@@ -24,7 +24,7 @@ export function copyTar(head: object, sources: readonly CopySourceContent[]): Re
     () => to.finalize(),
     (error: Error) => to.destroy(error),
   );
-  return to;
+  return Readable.from(to as AsyncIterable<Buffer>, { objectMode: false });
 }
 
 /** The tar of a tree of its own. */
@@ -34,7 +34,7 @@ export function treeTar(folder: string, picked: Picked): Readable {
     () => to.finalize(),
     (error: Error) => to.destroy(error),
   );
-  return to;
+  return Readable.from(to as AsyncIterable<Buffer>, { objectMode: false });
 }
 
 async function fill(to: Pack, head: object, sources: readonly CopySourceContent[]): Promise<void> {

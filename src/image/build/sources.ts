@@ -2,8 +2,9 @@
 // folders are opened once, however many steps name them.
 
 import { stat } from 'node:fs/promises';
-import type { ContextSource, ImageSource } from '../../environment/dockerfile/index.ts';
-import { type ImageConfig, readConfig } from '../../environment/dockerfile/index.ts';
+import type { ImageConfig } from '../../environment/dockerfile/image-config.ts';
+import { readConfig } from '../../environment/dockerfile/read-config.ts';
+import type { ContextSource, ImageSource } from '../../environment/dockerfile/source.ts';
 import { parseReference } from '../../environment/reference.ts';
 import type { Progress } from '../../protocol/api.ts';
 import { WarrenError } from '../../protocol/error.ts';

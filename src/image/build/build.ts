@@ -1,0 +1,263 @@
+// A Dockerfile → an image. Its stages are planned and keyed first; what has no result runs in a builder machine, step by
+// step, each result kept at once. When everything has a result, no machine is started.
+
+import { createHash } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import type { ImageConfig } from '../../environment/dockerfile/image-config.ts';
+import type { Source } from '../../environment/dockerfile/source.ts';
+import type { StagePlan } from '../../environment/dockerfile/stage-plan.ts';
+import { storeFolders } from '../../host/layout.ts';
+import type { Progress } from '../../protocol/api.ts';
+import { WarrenError } from '../../protocol/error.ts';
+import type { Image, Layer } from '../image.ts';
+import { ensureLayer, type StoredLayer } from '../layer.ts';
+import { ensureImageOf, writeTree } from '../layered-image.ts';
+import { settingsOf } from '../manifest.ts';
+import { type Bench, perform } from './perform.ts';
+import { beginningOf, isKnown, planRuns, type RunPlan, treeName } from './plan-runs.ts';
+import { type BuildSecrets, SecretGuard } from './secrets.ts';
+import type { Sources } from './sources.ts';
+import { type KeyedStep, layersOf, prepareStages, type StageState, type Stages } from './stages.ts';
+import { StepLog } from './step-log.ts';
+import { keepStep } from './step-store.ts';
+import type { OpenWorkshop, Tree, Workshop } from './workshop.ts';
+
+export interface BuildRequest {
+  store: string;
+  plan: StagePlan;
+  sources: Sources;
+  secrets: BuildSecrets;
+  /** Results that are there count. */
+  useKnown: boolean;
+  /** An empty folder of this build's own. */
+  scratchFolder: string;
+  openWorkshop: OpenWorkshop;
+  signal: AbortSignal;
+  onProgress: (progress: Progress) => void;
+}
+
+export interface BuildResult {
+  image: Image;
+  config: ImageConfig;
+  steps: { text: string; line: number; cached: boolean; durationMs: number }[];
+  withheld: string[];
+}
+
+/** A machine has about thirty slots for disks; some are taken. */
+const DISKS_MAX = 22;
+
+export async function buildImage(request: BuildRequest): Promise<BuildResult> {
+  const { store, plan, sources, onProgress } = request;
+  const folders = storeFolders(store);
+  onProgress({ step: 'reading the Dockerfile' });
+  const stages = await prepareStages(plan, sources, folders, request.useKnown);
+  const report: BuildResult['steps'] = [];
+  if (!isKnown(stages, plan.target)) await runAll(stages, request, report);
+  else tellKnown(stages.get(plan.target)!, report, onProgress);
+  const target = stages.get(plan.target)!;
+  const image = await ensureImageOf(
+    {
+      layers: layersOf(stages, plan.target),
+      settings: settingsOf(target.config),
+      from: `${plan.file} (${createHash('sha256').update(target.key).digest('hex').slice(0, 12)})`,
+    },
+    { store, onProgress },
+  );
+  return { image, config: target.config, steps: report, withheld: await sources.withheld() };
+}
+
+async function runAll(stages: Stages, request: BuildRequest, report: BuildResult['steps']): Promise<void> {
+  const { store, plan, sources, secrets, signal, onProgress, scratchFolder } = request;
+  const images = new Map<string, StoredLayer[]>();
+  for (const stage of stages.values())
+    for (const use of stage.planned.uses)
+      if (use.kind === 'image' || use.kind === 'context') {
+        const image = use.kind === 'image' ? sources.image(use) : sources.imageOf(use);
+        if (image) images.set(treeName(use), (await image).layers);
+      }
+  const runs = planRuns(stages, plan.target, (source) => images.get(treeName(source)));
+  const { layers, numbers } = await makeDisks(runs, scratchFolder, onProgress);
+  const todo = runs.running.flatMap((stage) => stage.steps.slice(stage.known).map(({ step }) => step));
+  onProgress({ step: 'starting a builder machine' });
+  let latest = '';
+  const log = await StepLog.open(storeFolders(store).buildLog, secrets, (line) =>
+    onProgress({ step: latest, log: line }),
+  );
+  const workshop = await request.openWorkshop({
+    layers,
+    commands: todo.flatMap((step) => (step.kind === 'run' ? [step.argv.join(' ')] : [])),
+    caches: todo.some((step) => step.kind === 'run' && step.mounts.some(({ kind }) => kind === 'cache')),
+    signal,
+  });
+  try {
+    const bench: Bench = {
+      workshop,
+      sources,
+      secrets,
+      log,
+      scratchFolder,
+      treeOf: (source) => treeOf(source, stages, numbers),
+      signal,
+      sent: new Map(),
+    };
+    await workshop.builder.putTree('nothing', emptyTar());
+    for (const stage of runs.running) {
+      tellKnown(stage, report, onProgress);
+      await beginStage(workshop, stage, stages, numbers);
+      for (const [nr, keyed] of stage.steps.entries()) {
+        if (nr < stage.known) continue;
+        latest = titleOf(stage, nr);
+        onProgress({ step: latest });
+        log.begin(latest);
+        report.push(await runStep(bench, stage, keyed, store, latest));
+      }
+    }
+  } finally {
+    await log.close();
+    await workshop.end();
+  }
+}
+
+function tellKnown(stage: StageState, report: BuildResult['steps'], onProgress: (p: Progress) => void): void {
+  for (const [nr, { step, layer }] of stage.steps.entries()) {
+    if (nr >= stage.known || layer === undefined) continue;
+    onProgress({ step: `${titleOf(stage, nr)} (cached)` });
+    report.push({ text: step.text, line: step.line, cached: true, durationMs: 0 });
+  }
+}
+
+function titleOf({ planned, steps }: StageState, nr: number): string {
+  const name = planned.name === null ? '' : `${planned.name} `;
+  const [first = ''] = steps[nr]!.step.text.split('\n');
+  return `[${name}${nr + 1}/${steps.length}] ${first}`;
+}
+
+async function makeDisks(
+  { trees }: RunPlan,
+  folder: string,
+  onProgress: (progress: Progress) => void,
+): Promise<{ layers: Layer[]; numbers: Map<string, number> }> {
+  const layers: Layer[] = [];
+  const numbers = new Map<string, number>();
+  const wanted = [...trees].filter(([, tree]) => tree.length > 0);
+  const sharedMax = Math.floor(DISKS_MAX / Math.max(1, wanted.length)) - 1;
+  if (sharedMax < 0)
+    throw new WarrenError({
+      code: 'build.too-many-images',
+      message: `cannot build from ${wanted.length} images and stages at once: ${DISKS_MAX} at most`,
+      remedy: 'copy from fewer images, or let another engine build it: --builder docker',
+    });
+  if (wanted.length > 0) onProgress({ step: 'merging the layers' });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  for (const [name, tree] of wanted) {
+    const path = join(folder, `base-${layers.length}.erofs`);
+    const { shared } = await writeTree(path, tree, { sharedMax });
+    numbers.set(name, layers.length);
+    layers.push([path, ...shared.map(({ file }) => file)]);
+  }
+  return { layers, numbers };
+}
+
+function treeOf(source: Source, stages: Stages, numbers: ReadonlyMap<string, number>): Tree | undefined {
+  if (source.kind === 'scratch') return { tree: 'nothing' };
+  const number = numbers.get(treeName(source));
+  if (number !== undefined) return { layer: number };
+  if (source.kind === 'context') return undefined;
+  if (source.kind === 'stage' && !isEmpty(stages, source.index)) return { stage: stageName(source.index) };
+  return { tree: 'nothing' };
+}
+
+/** Known, and there is nothing in it: it is no disk of the machine. */
+function isEmpty(stages: Stages, index: number): boolean {
+  return isKnown(stages, index) && layersOf(stages, index).length === 0;
+}
+
+async function beginStage(
+  { builder }: Workshop,
+  stage: StageState,
+  stages: Stages,
+  numbers: ReadonlyMap<string, number>,
+): Promise<void> {
+  const name = stageName(stage.planned.index);
+  const layer = numbers.get(beginningOf(stage));
+  if (layer !== undefined) return await builder.beginStage(name, { layer });
+  const below = 'stage' in stage.on && !isEmpty(stages, stage.on.stage) ? stage.on.stage : undefined;
+  await builder.beginStage(name, below === undefined ? null : { stage: stageName(below) });
+}
+
+const stageName = (index: number) => `s${index}`;
+
+async function runStep(
+  bench: Bench,
+  stage: StageState,
+  keyed: KeyedStep,
+  store: string,
+  title: string,
+): Promise<BuildResult['steps'][number]> {
+  const { builder } = bench.workshop;
+  const { step } = keyed;
+  const name = stageName(stage.planned.index);
+  const startedMs = performance.now();
+  const { exitCode, status } = await perform(bench, name, keyed).catch(async (cause: unknown) => {
+    throw await stepFailed(bench, keyed, title, WarrenError.from(cause).message, cause);
+  });
+  if (exitCode !== 0)
+    throw await stepFailed(bench, keyed, title, exitCode < 0 ? status : `it exited with ${exitCode}`);
+  const changed = await builder.closeStep(name, true);
+  const folders = storeFolders(store);
+  const layer = changed ? await receive(bench, name, folders.layers) : null;
+  keyed.layer = layer;
+  const durationMs = performance.now() - startedMs;
+  await keepStep(keyed.key, { text: step.text, layer, durationMs }, folders);
+  return { text: step.text, line: step.line, cached: false, durationMs: Math.round(durationMs) };
+}
+
+async function receive({ workshop, secrets, signal }: Bench, stage: string, folder: string) {
+  return await ensureLayer(
+    {
+      diffId: null,
+      blob: null,
+      open: async () => {
+        const tar = await workshop.builder.layer(stage);
+        const guard = new SecretGuard(secrets);
+        tar.on('error', (error) => guard.destroy(error));
+        return tar.pipe(guard);
+      },
+    },
+    { folder, signal },
+  );
+}
+
+async function stepFailed(
+  { workshop, log, signal }: Bench,
+  { step }: KeyedStep,
+  title: string,
+  why: string,
+  cause?: unknown,
+): Promise<WarrenError> {
+  const known = cause instanceof WarrenError ? cause.toJSON() : undefined;
+  if (signal.aborted) return new WarrenError({ code: 'usage.cancelled', message: 'cancelled' }, { cause });
+  const denied = await workshop.denied().catch(() => []);
+  const said = log.tail.length > 0 ? `\n  ${log.tail.join('\n  ')}` : '';
+  const refused = denied.length > 0 ? `\n  not let through: ${denied.join('; ')}` : '';
+  return new WarrenError(
+    {
+      code: known?.code.startsWith('build.') ? known.code : 'build.step-failed',
+      message: `cannot build line ${step.line}, ${title}: ${why}${said}${refused}`,
+      remedy:
+        known?.remedy ??
+        (denied.length > 0
+          ? 'allow what it needs in warren.json: "egress": {"allow": ["HOST"]}'
+          : 'mend the step and build again: what came before it is kept'),
+      details: { line: step.line, step: step.text.slice(0, 500) },
+    },
+    { cause },
+  );
+}
+
+/** Two blocks of zeros. */
+function emptyTar() {
+  return Readable.from([Buffer.alloc(1024)], { objectMode: false });
+}
