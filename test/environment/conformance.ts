@@ -5,10 +5,9 @@ import { expand } from '../../src/environment/dockerfile/expand.ts';
 import { parseIgnore } from '../../src/environment/dockerfile/ignore.ts';
 import type { Instruction } from '../../src/environment/dockerfile/instruction.ts';
 import { compilePathPattern } from '../../src/environment/dockerfile/path-pattern.ts';
-import { Problem } from '../../src/environment/dockerfile/problem.ts';
 import { readLines } from '../../src/environment/dockerfile/read-lines.ts';
-import { WarrenError } from '../../src/protocol/error.ts';
-import { attempt, readFacts } from './facts.ts';
+import { attempt, isProblem, isRefusal, readFacts } from './facts.ts';
+import { instructionRows } from './instruction-rows.ts';
 
 export interface Row {
   table: string;
@@ -47,11 +46,8 @@ interface PatternFacts {
   'matched by filepath.Match': [pattern: string, path: string, matched: boolean | null][];
 }
 
-const isProblem = (error: unknown): boolean => error instanceof Problem;
-const isRefusal = (error: unknown): boolean => error instanceof WarrenError;
-
 export function conformanceRows(): Row[] {
-  return [...expansionRows(), ...parserRows(), ...patternRows()];
+  return [...expansionRows(), ...parserRows(), ...patternRows(), ...instructionRows()];
 }
 
 export function passes({ expected, actual }: Row): boolean {

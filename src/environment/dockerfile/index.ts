@@ -1,15 +1,19 @@
+export { readConfig, writeConfig } from './config-json.ts';
+export {
+  compilePatterns,
+  type IgnoreRules,
+  ignoreFileNames,
+  type Matched,
+  parseIgnore,
+} from './ignore.ts';
 export { emptyConfig, type Healthcheck, type ImageConfig } from './image-config.ts';
-export type { Source } from './source.ts';
+export { parseDockerfile } from './parse.ts';
+export { planStages } from './plan-stages.ts';
+export { imageBase, planSteps, scratchBase } from './plan-steps.ts';
+export { placeOf, selectSources } from './select-sources.ts';
+export { type ContextSource, type ImageSource, type Source, type StageSource, sourceKey } from './source.ts';
+export { stagesFor } from './stage-order.ts';
 export type { BuildOptions, PlannedStage, StageBase, StagePlan, StepsPlan } from './stage-plan.ts';
-export type { CopyStep, Mount, RunStep, Step, WorkdirStep } from './step.ts';
-
-// Functions to come, with these signatures:
-//   parseDockerfile(text: string | Buffer, file: string): ParsedDockerfile
-//   planStages(file: ParsedDockerfile, options: BuildOptions): StagePlan
-//   planSteps(plan: StagePlan, stage: PlannedStage, base: StageBase): StepsPlan
-//   imageBase(config: ImageConfig): StageBase        scratchBase(): StageBase
-//   readConfig(json: unknown): ImageConfig           writeConfig(config: ImageConfig): Record<string, unknown>
-//   sourcesOf(step: Step): Source[]
-//   ignoreFiles(dockerfile: string): string[]        parseIgnore(text: string): IgnoreRules
-//   IgnoreRules.ignores(path: string): boolean       IgnoreRules.mayHoldExceptions(folder: string): boolean
-//   selectSources(pattern: string, paths: Iterable<string>): string[]
+export type { ParsedDockerfile } from './statement.ts';
+export type { CopySource, CopyStep, Mount, RunStep, Step, WorkdirStep } from './step.ts';
+export { sourcesOf } from './step-text.ts';
