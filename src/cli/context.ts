@@ -29,9 +29,10 @@ export async function withClient<T>(work: (client: Client) => Promise<T>): Promi
 /** Runs a long call with progress; Ctrl-C cancels it and what it made is taken back. */
 export async function withProgress<T>(
   work: (options: { signal: AbortSignal; onProgress: (progress: Progress) => void }) => Promise<T>,
+  how: 'auto' | 'plain' = 'auto',
 ): Promise<T> {
   const cancel = new AbortController();
-  const progress = openProgress();
+  const progress = openProgress(how);
   const onSignal = () => cancel.abort();
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   try {

@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from 'commander';
 import { version } from '../host/build.ts';
+import { withBuildFlags } from './build-flags.ts';
 import { action, collect, networkOption, parseCount, sizeOption, under } from './declare.ts';
 import { declareNetwork } from './declare-network.ts';
 import { printError } from './terminal.ts';
@@ -27,10 +28,13 @@ program.addHelpText(
 `,
 );
 
-command('up [path]', 'start a sandbox with a copy of the repository, and open a shell in it', [
-  'warren up',
-  'warren up --name review --memory 4096 ../other-repo',
-])
+withBuildFlags(
+  command('up [path]', 'start a sandbox with a copy of the repository, and open a shell in it', [
+    'warren up',
+    'warren up --name review --memory 4096 ../other-repo',
+    'warren up --env ./Dockerfile --target dev',
+  ]),
+)
   .option('--name <name>', 'what to call it (default: after the repository)')
   .addOption(sizeOption('--cpus <count>', 'virtual CPUs'))
   .addOption(sizeOption('--memory <mib>', 'memory in MiB'))
@@ -43,11 +47,13 @@ command('up [path]', 'start a sandbox with a copy of the repository, and open a 
     action(async (path: string | undefined, options) => (await import('./commands/up.ts')).up(path, options)),
   );
 
-command('run', 'run one command in a fresh sandbox', [
-  'warren run --rm -- npm test',
-  'warren run --rm --no-repo -- uname -a',
-  'warren run --rm --no-repo --env docker.io/library/debian:bookworm -- cat /etc/os-release',
-])
+withBuildFlags(
+  command('run', 'run one command in a fresh sandbox', [
+    'warren run --rm -- npm test',
+    'warren run --rm --no-repo -- uname -a',
+    'warren run --rm --no-repo --env docker.io/library/debian:bookworm -- cat /etc/os-release',
+  ]),
+)
   .argument('<command...>')
   .passThroughOptions()
   .option('--name <name>', 'what to call the sandbox')
@@ -166,10 +172,13 @@ const template = program
 under(template, 'ls', 'list the templates', ['warren template ls'])
   .option('--json', 'as JSON')
   .action(action(async (options) => (await import('./commands/template.ts')).ls(options)));
-under(template, 'build', 'build the template for an environment and a size now', [
-  'warren template build --memory 2048',
-  'warren template build --env debian:trixie --pull',
-])
+withBuildFlags(
+  under(template, 'build', 'build the template for an environment and a size now', [
+    'warren template build --memory 2048',
+    'warren template build --env debian:trixie --pull',
+    'warren template build --env ./Dockerfile --build-arg VERSION=2 --progress plain',
+  ]),
+)
   .addOption(sizeOption('--cpus <count>', 'virtual CPUs'))
   .addOption(sizeOption('--memory <mib>', 'memory in MiB'))
   .addOption(sizeOption('--disk <gib>', 'disk in GiB'))

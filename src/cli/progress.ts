@@ -13,8 +13,9 @@ export interface ProgressView {
   stop(): void;
 }
 
-export function openProgress(): ProgressView {
-  return process.stderr.isTTY ? bar() : lines();
+/** `plain`: all that steps print, a line each. */
+export function openProgress(how: 'auto' | 'plain' = 'auto'): ProgressView {
+  return process.stderr.isTTY && how === 'auto' ? bar() : lines(how === 'plain');
 }
 
 function bar(): ProgressView {
@@ -53,7 +54,10 @@ function bar(): ProgressView {
   };
 }
 
-function payloadOf({ step, done, total }: Progress): { step: string; unit: string } {
+function payloadOf({ step: name, log, done, total }: Progress): { step: string; unit: string } {
+  const columns = (process.stderr.columns ?? 80) - 12;
+  const text = log === undefined ? name : `${name} ${dim(`│ ${log}`)}`;
+  const step = log === undefined ? text : text.slice(0, columns);
   const unit =
     total !== undefined && total > MIB
       ? `${((done ?? 0) / MIB).toFixed(0)}/${(total / MIB).toFixed(0)} MiB`
@@ -61,14 +65,17 @@ function payloadOf({ step, done, total }: Progress): { step: string; unit: strin
   return { step, unit };
 }
 
-function lines(): ProgressView {
+function lines(isPlain: boolean): ProgressView {
   let step = '';
   const startedMs = performance.now();
   return {
-    show: (progress) => {
-      if (progress.step === step || performance.now() - startedMs < QUIET_MS) return;
-      step = progress.step;
-      say(`  ${step}…`);
+    show: ({ step: name, log }) => {
+      const isQuiet = !isPlain && performance.now() - startedMs < QUIET_MS;
+      if (name !== step && !isQuiet) {
+        step = name;
+        say(`  ${step}…`);
+      }
+      if (log !== undefined && isPlain) say(dim(`    ${log}`));
     },
     stop: () => {},
   };

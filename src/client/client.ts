@@ -1,6 +1,7 @@
 // The SDK: typed calls to the daemon. What a sandbox's agent does (sessions, files) is in session.ts and files.ts.
 
 import type {
+  BuildWish,
   DaemonInfo,
   DiffResult,
   DoctorCheck,
@@ -95,7 +96,10 @@ export class Client {
 
   buildTemplate(
     request: {
+      /** A folder, perhaps in a repository whose environment is meant. */
+      path: string;
       environment: string | null;
+      build: BuildWish | null;
       pull: boolean;
       cpus: number | null;
       memoryMib: number | null;

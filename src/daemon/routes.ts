@@ -5,13 +5,14 @@ import * as v from 'valibot';
 import { WarrenError } from '../protocol/error.ts';
 import { readConsole } from '../sandbox/console.ts';
 import { doctor } from '../sandbox/doctor.ts';
+import { findEnvironment, repositoryAt } from '../sandbox/find-environment.ts';
 import { diff, fetchBack, mergeBack } from '../sandbox/hand-back.ts';
 import { readJournal } from '../sandbox/journal.ts';
 import { pause, resume, start, stop } from '../sandbox/power.ts';
 import { prune, usedTemplates } from '../sandbox/prune.ts';
 import { viewOf } from '../sandbox/record.ts';
 import { remove } from '../sandbox/remove.ts';
-import { sizeFor } from '../sandbox/settings.ts';
+import { settingsFor } from '../sandbox/settings.ts';
 import { show } from '../sandbox/show.ts';
 import { up } from '../sandbox/up.ts';
 import { parse } from './parse.ts';
@@ -23,10 +24,22 @@ import { policyRoutes } from './routes-policy.ts';
 const optionalText = v.nullable(v.pipe(v.string(), v.maxLength(4096)));
 const optionalNumber = v.nullable(v.number());
 
+const words = v.record(v.pipe(v.string(), v.maxLength(4096)), v.pipe(v.string(), v.maxLength(131_072)));
+const buildSchema = v.nullable(
+  v.object({
+    args: words,
+    target: optionalText,
+    contexts: words,
+    secrets: v.record(v.pipe(v.string(), v.maxLength(255)), v.pipe(v.string(), v.maxLength(700_000))),
+    noCache: v.boolean(),
+  }),
+);
+
 const upSchema = v.object({
   name: optionalText,
   path: optionalText,
   environment: optionalText,
+  build: buildSchema,
   cpus: optionalNumber,
   memoryMib: optionalNumber,
   diskGib: optionalNumber,
@@ -36,7 +49,9 @@ const upSchema = v.object({
 
 const templateSchema = v.object({
   pull: v.boolean(),
+  path: v.string(),
   environment: optionalText,
+  build: buildSchema,
   cpus: optionalNumber,
   memoryMib: optionalNumber,
   diskGib: optionalNumber,
@@ -141,9 +156,12 @@ export const routes: Route[] = [
     streamed: true,
     handle: async ({ conductor, body, onProgress, signal }) => {
       const request = parse(templateSchema, body);
+      const repository = await repositoryAt(request.path);
+      const { environment } = await findEnvironment(repository, request);
+      const { carry, ...size } = await settingsFor(repository, request);
       const { template } = await conductor.templates.ensure(
-        { name: request.environment, fresh: request.pull },
-        await sizeFor(request),
+        { environment, repository, carry, fresh: request.pull, build: request.build },
+        size,
         onProgress,
         signal,
       );

@@ -3,7 +3,21 @@
 import { createHash } from 'node:crypto';
 import type { Reference } from './reference.ts';
 
-export type Environment = DefaultEnvironment | ImageEnvironment | FilesEnvironment;
+export type Environment = DefaultEnvironment | ImageEnvironment | FilesEnvironment | DockerfileEnvironment;
+
+/** An image that is built first. */
+export interface DockerfileEnvironment {
+  kind: 'dockerfile';
+  /** Absolute, on the host. */
+  file: string;
+  /** The folder that COPY takes files from; absolute. */
+  context: string;
+  /** A stage's name or number; null: the last one. */
+  target: string | null;
+  args: Record<string, string>;
+  /** Named contexts: an absolute folder, or `docker-image://REFERENCE`. */
+  contexts: Record<string, string>;
+}
 
 export interface ImageEnvironment {
   kind: 'image';

@@ -1,3 +1,8 @@
-export { chooseEnvironment } from './choose.ts';
-export { type DefaultEnvironment, defaultEnvironment, type Environment } from './environment.ts';
+export { chooseEnvironment, isDockerfile } from './choose.ts';
+export {
+  type DefaultEnvironment,
+  type DockerfileEnvironment,
+  defaultEnvironment,
+  type Environment,
+} from './environment.ts';
 export { formatReference, isLoopbackRegistry, type Reference } from './reference.ts';

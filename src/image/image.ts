@@ -23,7 +23,7 @@ export interface Image {
 
 export interface ImageRequest {
   store: string;
-  environment: Environment;
+  environment: Exclude<Environment, { kind: 'dockerfile' }>;
   /** Look a tag up again that was looked up before. */
   fresh?: boolean;
   /** Registries that are asked over plain HTTP besides those on this computer. */

@@ -32,7 +32,7 @@ export interface KernelRequest {
 
 const SUITE = 'trixie';
 const PACKAGE = 'linux-image-cloud-amd64';
-const RECIPE = 1;
+const RECIPE = 2;
 
 export async function ensureKernel(request: KernelRequest): Promise<Kernel> {
   const folders = storeFolders(request.store);

@@ -112,7 +112,11 @@ export function parseConfig(bytes: Buffer): ImageConfig {
 }
 
 /** What the configuration of an image means for the programs that run in it. */
-export function settingsOf(config: { User: string; WorkingDir: string; Env: readonly string[] }): ImageSettings {
+export function settingsOf(config: {
+  User: string;
+  WorkingDir: string;
+  Env: readonly string[];
+}): ImageSettings {
   const workdir = config.WorkingDir || '/';
   return {
     user: config.User || 'root',

@@ -19,7 +19,7 @@ import { type ImageSettings, ownArchitecture } from './manifest.ts';
 import { readTar } from './read-tar.ts';
 import { openRemote } from './registry/pull.ts';
 
-type OciRequest = ImageRequest & { environment: Exclude<Environment, { kind: 'default' }> };
+type OciRequest = ImageRequest & { environment: Extract<Environment, { kind: 'image' | 'files' }> };
 
 /** Raised when what is kept of a name changes. */
 const RECIPE = 2;

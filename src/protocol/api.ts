@@ -68,12 +68,26 @@ export interface MachineView {
   cpuSeconds: number;
 }
 
+/** How an environment is built that has to be built. */
+export interface BuildWish {
+  /** `--build-arg`. */
+  args: Record<string, string>;
+  target: string | null;
+  /** `--build-context`: an absolute folder, or `docker-image://REFERENCE`. */
+  contexts: Record<string, string>;
+  /** `--secret`, by id; base64. They are kept nowhere. */
+  secrets: Record<string, string>;
+  /** Every step runs. */
+  noCache: boolean;
+}
+
 export interface UpRequest {
   /** null: a name is made up. */
   name: string | null;
   /** A folder in the repository on the host; null for a sandbox without a repository. */
   path: string | null;
   environment: string | null;
+  build: BuildWish | null;
   cpus: number | null;
   memoryMib: number | null;
   diskGib: number | null;

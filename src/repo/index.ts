@@ -2,6 +2,7 @@
 // quarantine, merges them. Only `merge` changes a branch or a working tree of the user.
 
 export { type DropResult, dropRefs } from './drop-refs.ts';
+export { isEnvFile } from './env-file.ts';
 export { type MergeOptions, type MergeResult, merge } from './merge.ts';
 export { noteCommit } from './note.ts';
 export { openRepository, type Repository } from './open.ts';

@@ -40,7 +40,7 @@ export async function prune(conductor: Conductor, options: { all: boolean }): Pr
     ['layers', storeFolders.layers, keptFiles],
     ['kernels', storeFolders.kernels, keptKernels],
   ] as const) {
-    if (kind !== 'kernels' && conductor.rooms.makesImages) continue;
+    if (kind !== 'kernels' && conductor.templates.images.areMade) continue;
     for (const name of await readdir(folder).catch(() => [])) {
       if (name.startsWith('.') || keep.has(name) || (kept.length === 0 && !options.all)) continue;
       result.freedMib += await sizeMib(join(folder, name));
@@ -52,6 +52,7 @@ export async function prune(conductor: Conductor, options: { all: boolean }): Pr
   result.downloadsBytes = await removeDownloads(storeFolders.downloads);
   result.freedMib += result.downloadsBytes / 1024 ** 2;
   conductor.rooms.forgetStore();
+  conductor.templates.images.forget();
   return { ...result, freedMib: Math.round(result.freedMib) };
 }
 

@@ -2,18 +2,15 @@
 // costs time to find out is found out once and kept here.
 
 import { stat } from 'node:fs/promises';
-import { chooseEnvironment } from '../environment/index.ts';
 import { timeStampCounterKhz } from '../host/clock.ts';
 import { type Layout, storeFolder, storeFolders } from '../host/layout.ts';
-import { ensureImage, ensureKernel, type Image, type Kernel } from '../image/index.ts';
+import { ensureKernel, type Kernel } from '../image/index.ts';
 import { chooseAccelerator } from '../machine/accelerator.ts';
 import type { BoxOptions, Confinement } from '../machine/confine.ts';
 import type { Accelerator, Driver, DriverFound } from '../machine/driver.ts';
 import { kvmGroup, machineUid, probeConfinement } from '../machine/probe-confinement.ts';
 import type { Progress } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
-import { userSettings } from './settings.ts';
-import type { Wanted } from './templates.ts';
 
 export type OnProgress = (progress: Progress) => void;
 
@@ -36,8 +33,6 @@ export class Rooms {
   #confinement: Promise<Confinement> | undefined;
   #kernel: { agentMtimeMs: number; kernel: Promise<Kernel> } | undefined;
   #tscKhz: Promise<number | undefined> | undefined;
-  #makingImages = 0;
-  readonly #images = new Map<string, Promise<Image>>();
 
   constructor(options: RoomsOptions) {
     this.layout = options.layout;
@@ -106,38 +101,8 @@ export class Rooms {
     return await this.#kernel.kernel;
   }
 
-  async image(wanted: Wanted, onProgress: OnProgress, signal?: AbortSignal): Promise<Image> {
-    const environment = chooseEnvironment(wanted.name);
-    // The built-in one is the same for as long as this process runs; what a name stands for may change.
-    const isKept = environment.kind === 'default';
-    const key = JSON.stringify([wanted.name, wanted.fresh === true]);
-    const known = this.#images.get(key);
-    if (known) return await known;
-    const { registries } = await userSettings();
-    const image = ensureImage({
-      store: this.store,
-      environment,
-      fresh: wanted.fresh === true,
-      plainRegistries: registries?.plainHttp ?? [],
-      onProgress,
-      ...(signal && { signal }),
-    });
-    this.#makingImages++;
-    void image.catch(() => {}).finally(() => this.#makingImages--);
-    if (!isKept) return await image;
-    this.#images.set(key, image);
-    image.catch(() => this.#images.delete(key));
-    return await image;
-  }
-
-  /** What is in the store and nobody needs may be needed in a moment. */
-  get makesImages(): boolean {
-    return this.#makingImages > 0;
-  }
-
-  /** Images and kernels may have been pruned: look again at the next use. */
+  /** Kernels may have been pruned: look again at the next use. */
   forgetStore(): void {
-    this.#images.clear();
     this.#kernel = undefined;
   }
 

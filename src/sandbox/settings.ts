@@ -14,7 +14,6 @@ import { WarrenError } from '../protocol/error.ts';
 import { limits } from '../protocol/limits.ts';
 
 export interface Settings {
-  environment: string | null;
   cpus: number;
   memoryMib: number;
   diskGib: number;
@@ -32,7 +31,7 @@ const USERS_ONLY = [
 /** Half of the cores, so that several machines and their user get on. */
 const DEFAULT_CPUS = Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
 
-const DEFAULTS: Settings = { environment: null, cpus: DEFAULT_CPUS, memoryMib: 1024, diskGib: 16, carry: [] };
+const DEFAULTS: Settings = { cpus: DEFAULT_CPUS, memoryMib: 1024, diskGib: 16, carry: [] };
 
 const addresses = v.exactOptional(
   v.pipe(
@@ -48,8 +47,20 @@ const downloadsSchema = v.strictObject({
   registries: v.exactOptional(v.strictObject({ npm: addresses, pypi: addresses, cargo: addresses })),
 });
 
+const word = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
+const environmentSchema = v.union([
+  word,
+  v.strictObject({
+    dockerfile: word,
+    context: v.exactOptional(word),
+    target: v.exactOptional(word),
+    args: v.exactOptional(v.record(v.string(), v.string())),
+  }),
+]);
+
 const fileSchema = v.strictObject({
   $schema: v.exactOptional(v.string()),
+  environment: v.exactOptional(environmentSchema),
   cpus: v.exactOptional(v.number()),
   memory: v.exactOptional(v.number()),
   disk: v.exactOptional(v.number()),
@@ -90,7 +101,7 @@ export type FileSettings = v.InferOutput<typeof fileSchema>;
 
 export async function settingsFor(
   repository: { root: string } | null,
-  request: UpRequest,
+  request: Pick<UpRequest, 'cpus' | 'memoryMib' | 'diskGib'>,
 ): Promise<Settings> {
   const user = await userSettings();
   const project = repository ? await readSettings(join(repository.root, 'warren.json')) : {};
@@ -108,7 +119,7 @@ function userSettingsFile(): string {
 
 /** Pure. Throws `usage.size` for what no machine can have. */
 export function decide(
-  request: Pick<UpRequest, 'environment' | 'cpus' | 'memoryMib' | 'diskGib'>,
+  request: Pick<UpRequest, 'cpus' | 'memoryMib' | 'diskGib'>,
   project: FileSettings,
   user: FileSettings,
 ): Settings {
@@ -120,7 +131,6 @@ export function decide(
         remedy: `move "${key}" to ${userSettingsFile()}`,
       });
   const settings: Settings = {
-    environment: request.environment,
     cpus: request.cpus ?? project.cpus ?? user.cpus ?? DEFAULTS.cpus,
     memoryMib: request.memoryMib ?? project.memory ?? user.memory ?? DEFAULTS.memoryMib,
     diskGib: request.diskGib ?? project.disk ?? user.disk ?? DEFAULTS.diskGib,
@@ -169,18 +179,4 @@ export function parseSettings(text: string, file: string): FileSettings {
     code: 'usage.settings',
     message: `cannot use ${file}: ${v.getDotPath(issue) ?? 'it'}: ${issue.message}`,
   });
-}
-
-/** The size of a template that is built by itself. */
-export async function sizeFor(
-  request: Pick<UpRequest, 'environment' | 'cpus' | 'memoryMib' | 'diskGib'>,
-): Promise<{ cpus: number; memoryMib: number; diskGib: number }> {
-  const { cpus, memoryMib, diskGib } = await settingsFor(null, {
-    ...request,
-    name: null,
-    path: null,
-    network: null,
-    fresh: false,
-  });
-  return { cpus, memoryMib, diskGib };
 }

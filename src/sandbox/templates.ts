@@ -17,7 +17,9 @@ import {
 } from '../machine/template.ts';
 import type { TemplateView } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
+import { Images, type Wanted } from './images.ts';
 import type { OnProgress, Rooms } from './rooms.ts';
+import { SharedWork } from './shared-work.ts';
 
 export interface Size {
   cpus: number;
@@ -25,30 +27,20 @@ export interface Size {
   diskGib: number;
 }
 
-/** `fresh`: a tag is looked up again. */
-export interface Wanted {
-  name: string | null;
-  fresh?: boolean;
-}
-
-interface Building {
-  promise: Promise<Template>;
-  abort: AbortController;
-  waiters: Set<OnProgress>;
-}
-
 export class Templates {
+  readonly images: Images;
   readonly #rooms: Rooms;
-  readonly #building = new Map<string, Building>();
+  readonly #building = new SharedWork<Template>();
   readonly #open = new Map<string, Template>();
 
   constructor(rooms: Rooms) {
     this.#rooms = rooms;
+    this.images = new Images(rooms);
   }
 
   /** The template for an environment and a size, built when there is none. Whoever cancels last cancels the build. */
   async ensure(
-    environment: Wanted,
+    wanted: Wanted,
     size: Size,
     onProgress: OnProgress,
     signal?: AbortSignal,
@@ -57,7 +49,7 @@ export class Templates {
     const found = await rooms.found();
     const [kernel, image] = [
       await rooms.kernel(onProgress, signal),
-      await rooms.image(environment, onProgress, signal),
+      await this.images.ensure(wanted, onProgress, signal),
     ];
     const accelerator = await rooms.accelerator(kernel);
     const key: TemplateKey = {
@@ -72,7 +64,12 @@ export class Templates {
     const digest = templateDigest(key);
     const template =
       (await this.#find(digest)) ??
-      (await this.#build(digest, { key, kernel, image, accelerator }, onProgress, signal));
+      (await this.#building.do(
+        digest,
+        (tell, either) => this.#build({ key, kernel, image, accelerator }, tell, either),
+        onProgress,
+        signal,
+      ));
     return { template, accelerator, imageId: image.id, settings: image.config };
   }
 
@@ -137,8 +134,7 @@ export class Templates {
     return await this.get(id).catch(() => undefined);
   }
 
-  #build(
-    digest: string,
+  async #build(
     inputs: {
       key: TemplateKey;
       kernel: { vmlinuz: string; initramfs: string };
@@ -146,59 +142,25 @@ export class Templates {
       accelerator: Accelerator;
     },
     onProgress: OnProgress,
-    signal?: AbortSignal,
+    signal: AbortSignal,
   ): Promise<Template> {
-    let building = this.#building.get(digest);
-    if (!building) {
-      building = this.#startBuild(digest, inputs);
-      this.#building.set(digest, building);
-    }
-    const { promise, waiters, abort } = building;
-    waiters.add(onProgress);
-    const leave = () => {
-      waiters.delete(onProgress);
-      if (waiters.size === 0) abort.abort();
-    };
-    signal?.addEventListener('abort', leave, { once: true });
-    if (signal?.aborted) leave();
-    return promise.finally(() => signal?.removeEventListener('abort', leave));
-  }
-
-  #startBuild(
-    digest: string,
-    inputs: {
-      key: TemplateKey;
-      kernel: { vmlinuz: string; initramfs: string };
-      image: Image;
-      accelerator: Accelerator;
-    },
-  ): Building {
-    const abort = new AbortController();
-    const waiters = new Set<OnProgress>();
     const rooms = this.#rooms;
-    const build = async () => {
-      const { vmlinuz, initramfs } = inputs.kernel;
-      return await buildTemplate({
-        driver: rooms.driver,
-        found: await rooms.found(),
-        box: await rooms.box('template'),
-        key: inputs.key,
-        accelerator: inputs.accelerator,
-        clock: await rooms.clock(),
-        kernel: { vmlinuz, initramfs },
-        layers: inputs.image.layers,
-        settings: inputs.image.config,
-        folder: rooms.storeFolders.templates,
-        logFile: rooms.storeFolders.templateLog,
-        signal: abort.signal,
-        onProgress: (step) => {
-          for (const waiter of waiters) waiter({ step: `template: ${step}` });
-        },
-      });
-    };
-    const promise = build().finally(() => this.#building.delete(digest));
-    promise.catch(() => {});
-    return { promise, abort, waiters };
+    const { vmlinuz, initramfs } = inputs.kernel;
+    return await buildTemplate({
+      driver: rooms.driver,
+      found: await rooms.found(),
+      box: await rooms.box('template'),
+      key: inputs.key,
+      accelerator: inputs.accelerator,
+      clock: await rooms.clock(),
+      kernel: { vmlinuz, initramfs },
+      layers: inputs.image.layers,
+      settings: inputs.image.config,
+      folder: rooms.storeFolders.templates,
+      logFile: rooms.storeFolders.templateLog,
+      signal,
+      onProgress: (step) => onProgress({ step: `template: ${step}` }),
+    });
   }
 }
 

@@ -8,6 +8,7 @@ import { admit } from './admission.ts';
 import { carryIn, prepareCarry } from './carry-in.ts';
 import type { Conductor } from './conductor.ts';
 import { create, discard } from './create.ts';
+import { findEnvironment } from './find-environment.ts';
 import { startMachine } from './machines.ts';
 import { findExisting, freeName } from './naming.ts';
 import { networkView, planNetwork } from './network/plan.ts';
@@ -49,6 +50,8 @@ async function upOnce(
     };
 
   const settings = await settingsFor(repository, request);
+  const { environment, from } = await findEnvironment(repository, request);
+  if (from !== null && from !== '--env') onProgress({ step: `the environment is ${from}'s` });
   const network = await planNetwork(conductor.rooms.layout, repository, request.network);
   const size = { cpus: settings.cpus, memoryMib: settings.memoryMib, diskGib: settings.diskGib };
   admit(conductor, size);
@@ -67,7 +70,12 @@ async function upOnce(
       imageId,
       settings: image,
     } = await timed(timings, 'templateMs', () =>
-      conductor.templates.ensure({ name: settings.environment }, size, onProgress, signal),
+      conductor.templates.ensure(
+        { environment, repository, carry: settings.carry, build: request.build },
+        size,
+        onProgress,
+        signal,
+      ),
     );
     signal.throwIfAborted();
     await conductor.update(sandbox, {

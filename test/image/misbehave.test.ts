@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { after, afterEach, describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { chooseEnvironment } from '../../src/environment/index.ts';
+import type { ImageRequest } from '../../src/image/image.ts';
 import { ensureImage } from '../../src/image/index.ts';
 import { parseChallenge } from '../../src/image/registry/challenge.ts';
 import { digestOf, type MadeImage, makeImage, makeTar } from './make-image.ts';
@@ -64,7 +65,10 @@ function freshStore(): string {
 }
 
 async function pull(host: string, store = freshStore()) {
-  return await ensureImage({ store, environment: chooseEnvironment(`${host}/x`) });
+  return await ensureImage({
+    store,
+    environment: chooseEnvironment(`${host}/x`) as ImageRequest['environment'],
+  });
 }
 
 function left(store: string): string[] {

@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { chooseEnvironment } from '../../src/environment/index.ts';
+import type { ImageRequest } from '../../src/image/image.ts';
 import { ensureImage } from '../../src/image/index.ts';
 import { indexOf, type MadeImage, makeImage, makeTar, push, pushManifest } from './make-image.ts';
 import { type RunningRegistry, registryProgram, startRegistry } from './registry-program.ts';
@@ -32,7 +33,11 @@ function freshStore(): string {
 }
 
 async function pull(store: string, name: string, fresh = false) {
-  return await ensureImage({ store, environment: chooseEnvironment(name), fresh });
+  return await ensureImage({
+    store,
+    environment: chooseEnvironment(name) as ImageRequest['environment'],
+    fresh,
+  });
 }
 
 describe('a pull', { skip: 'missing' in found && found.missing }, () => {

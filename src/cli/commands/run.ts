@@ -4,12 +4,13 @@ import { resolve } from 'node:path';
 import { tellSecretValues } from '../../client/secrets.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { runAttached } from '../attach-session.ts';
+import { type BuildFlags, buildWish } from '../build-flags.ts';
 import { withClient, withProgress } from '../context.ts';
 import { say } from '../terminal.ts';
 import { commandSpec } from './exec.ts';
 import { type NetworkFlag, type SizeFlags, sizeRequest } from './up.ts';
 
-interface RunFlags extends SizeFlags, NetworkFlag {
+interface RunFlags extends SizeFlags, NetworkFlag, BuildFlags {
   name?: string;
   rm?: boolean;
   repo: boolean;
@@ -20,17 +21,20 @@ interface RunFlags extends SizeFlags, NetworkFlag {
 export async function run(words: string[], flags: RunFlags): Promise<number> {
   return await withClient(async (client) => {
     await tellSecretValues(client.transport, process.env);
-    const { sandbox } = await withProgress((options) =>
-      client.up(
-        {
-          name: flags.name ?? null,
-          path: flags.repo ? resolve('.') : null,
-          fresh: true,
-          network: flags.network ?? null,
-          ...sizeRequest(flags),
-        },
-        options,
-      ),
+    const { sandbox } = await withProgress(
+      (options) =>
+        client.up(
+          {
+            name: flags.name ?? null,
+            path: flags.repo ? resolve('.') : null,
+            fresh: true,
+            network: flags.network ?? null,
+            build: buildWish(flags),
+            ...sizeRequest(flags),
+          },
+          options,
+        ),
+      flags.progress,
     );
     const tty = process.stdin.isTTY === true && process.stdout.isTTY === true;
     const spec = commandSpec(words, { interactive: true, tty, environment: flags.environment });

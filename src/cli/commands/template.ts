@@ -1,6 +1,7 @@
 // `template ls|build|rm` and `prune`.
 
 import { WarrenError } from '../../protocol/error.ts';
+import { type BuildFlags, buildWish } from '../build-flags.ts';
 import { withClient, withProgress } from '../context.ts';
 import { plural, print, printJson, say } from '../terminal.ts';
 import { ago } from '../time.ts';
@@ -28,11 +29,17 @@ export async function ls(flags: { json?: boolean }): Promise<void> {
   }
 }
 
-export async function build(flags: SizeFlags & { pull?: boolean; json?: boolean }): Promise<void> {
+export async function build(
+  flags: SizeFlags & BuildFlags & { pull?: boolean; json?: boolean },
+): Promise<void> {
+  const request = {
+    ...sizeRequest(flags),
+    path: process.cwd(),
+    build: buildWish(flags),
+    pull: flags.pull === true,
+  };
   const result = await withClient((client) =>
-    withProgress((options) =>
-      client.buildTemplate({ ...sizeRequest(flags), pull: flags.pull === true }, options),
-    ),
+    withProgress((options) => client.buildTemplate(request, options), flags.progress),
   );
   if (flags.json) printJson(result);
   else say(`template ${result.id} is ready`);

@@ -6,6 +6,7 @@ import type { NetworkMode, UpResult, Withheld } from '../../protocol/api.ts';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
 import { ShellQuestions } from '../asking.ts';
 import { runAttached } from '../attach-session.ts';
+import { type BuildFlags, buildWish } from '../build-flags.ts';
 import { withClient, withProgress } from '../context.ts';
 import { asksForMore, describeNetwork } from '../describe-network.ts';
 import { dim, plural, printJson, say } from '../terminal.ts';
@@ -22,7 +23,7 @@ export interface NetworkFlag {
   network?: NetworkMode;
 }
 
-interface UpFlags extends SizeFlags, NetworkFlag {
+interface UpFlags extends SizeFlags, NetworkFlag, BuildFlags {
   name?: string;
   detach?: boolean;
   json?: boolean;
@@ -31,17 +32,20 @@ interface UpFlags extends SizeFlags, NetworkFlag {
 export async function up(path: string | undefined, flags: UpFlags): Promise<number> {
   return await withClient(async (client) => {
     await tellSecretValues(client.transport, process.env);
-    const result = await withProgress((options) =>
-      client.up(
-        {
-          name: flags.name ?? null,
-          path: resolve(path ?? '.'),
-          fresh: false,
-          network: flags.network ?? null,
-          ...sizeRequest(flags),
-        },
-        options,
-      ),
+    const result = await withProgress(
+      (options) =>
+        client.up(
+          {
+            name: flags.name ?? null,
+            path: resolve(path ?? '.'),
+            fresh: false,
+            network: flags.network ?? null,
+            build: buildWish(flags),
+            ...sizeRequest(flags),
+          },
+          options,
+        ),
+      flags.progress,
     );
     if (!result.created && result.sandbox.state !== 'running')
       await client.power(result.sandbox.name, 'start');

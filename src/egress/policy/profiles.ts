@@ -38,3 +38,20 @@ export function profilesFor(files: readonly string[]): ProfileName[] {
     PROFILES[name].files.some((file) => file === '*' || there.has(file)),
   );
 }
+
+const USED_BY: readonly (readonly [RegExp, ProfileName[]])[] = [
+  [/\b(?:apt|apt-get|aptitude|debootstrap|mmdebstrap)\b/, ['apt']],
+  [/\b(?:npm|npx|pnpm|yarn|corepack)\b/, ['npm']],
+  [/\b(?:pip3?|pipx|poetry|pdm|uv)\b/, ['pip']],
+  [/\bcargo\b/, ['cargo', 'git-hosts']],
+  [/\bgo (?:build|get|generate|install|list|mod|run|test|tool|vet|work)\b/, ['go', 'git-hosts']],
+  [/\bgit (?:clone|fetch|pull|submodule|ls-remote)\b/, ['git-hosts']],
+];
+
+/** For commands that are to run: which registries they are likely to ask. */
+export function profilesForCommands(commands: readonly string[]): ProfileName[] {
+  const wanted = new Set(
+    USED_BY.flatMap(([uses, names]) => (commands.some((command) => uses.test(command)) ? names : [])),
+  );
+  return profileNames().filter((name) => wanted.has(name));
+}

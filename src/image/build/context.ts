@@ -2,8 +2,7 @@
 // where those are not known, and again when they are sent.
 
 import { createHash } from 'node:crypto';
-import { selectSources } from '../../environment/dockerfile/select-sources.ts';
-import type { CopySource } from '../../environment/dockerfile/step.ts';
+import { type CopySource, selectSources } from '../../environment/dockerfile/index.ts';
 import type { FileDigests } from './file-digests.ts';
 import { type Listing, type ListingRules, listContext } from './listing.ts';
 import { type Picked, pick, withParents } from './pick.ts';

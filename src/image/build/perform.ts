@@ -4,8 +4,7 @@
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Source } from '../../environment/dockerfile/source.ts';
-import type { CopyStep, Mount, RunStep } from '../../environment/dockerfile/step.ts';
+import type { CopyStep, Mount, RunStep, Source } from '../../environment/dockerfile/index.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { type CopySourceContent, copyTar, treeTar } from './copy-tar.ts';
 import { fetchUrl } from './fetch-url.ts';

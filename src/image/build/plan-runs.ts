@@ -1,8 +1,7 @@
 // Which stages have to run, and which trees the machine must have for it. Pure. A stage runs from its first step without
 // a result on; what nothing that runs needs stays as it is.
 
-import type { Source } from '../../environment/dockerfile/source.ts';
-import { sourcesOf } from '../../environment/dockerfile/step-text.ts';
+import { type Source, sourcesOf } from '../../environment/dockerfile/index.ts';
 import type { StoredLayer } from '../layer.ts';
 import { layersOf, type StageState, type Stages } from './stages.ts';
 

@@ -40,12 +40,11 @@ export class SecretGuard extends Transform {
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    if (this.#values.length === 0) return done(null, chunk);
-    const seen = Buffer.concat([this.#kept, chunk]);
+    const seen = this.#values.length === 0 ? chunk : Buffer.concat([this.#kept, chunk]);
     const found = this.#values.find(({ value }) => seen.includes(value));
-    if (found) return done(inLayer(found.id));
     this.#kept = seen.subarray(Math.max(0, seen.length - this.#keepBytes));
-    done(null, chunk);
+    if (found) done(inLayer(found.id));
+    else done(null, chunk);
   }
 }
 

@@ -2,15 +2,18 @@
 // folders are opened once, however many steps name them.
 
 import { stat } from 'node:fs/promises';
-import type { ImageConfig } from '../../environment/dockerfile/image-config.ts';
-import { readConfig } from '../../environment/dockerfile/read-config.ts';
-import type { ContextSource, ImageSource } from '../../environment/dockerfile/source.ts';
+import {
+  type ContextSource,
+  type ImageConfig,
+  type ImageSource,
+  readConfig,
+} from '../../environment/dockerfile/index.ts';
 import { parseReference } from '../../environment/reference.ts';
 import type { Progress } from '../../protocol/api.ts';
 import { WarrenError } from '../../protocol/error.ts';
+import type { StoredLayer } from '../layer.ts';
 import { ownArchitecture } from '../manifest.ts';
 import { ensureOciParts } from '../oci-image.ts';
-import type { StoredLayer } from '../layer.ts';
 import { BuildContext } from './context.ts';
 import type { FileDigests } from './file-digests.ts';
 import { baseKey } from './keys.ts';
@@ -49,7 +52,11 @@ export class Sources {
     this.#options = options;
   }
 
-  image({ reference, text, platform }: Pick<ImageSource, 'reference' | 'text' | 'platform'>): Promise<BaseImage> {
+  image({
+    reference,
+    text,
+    platform,
+  }: Pick<ImageSource, 'reference' | 'text' | 'platform'>): Promise<BaseImage> {
     const own = `linux/${ownArchitecture()}`;
     if (platform !== null && platform !== own)
       throw new WarrenError({

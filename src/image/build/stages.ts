@@ -1,13 +1,21 @@
 // The stages of a build with all that is known of them before anything runs: the configuration that each ends with, the
 // key of each step, and which steps have a result in the store.
 
-import { compilePatterns } from '../../environment/dockerfile/ignore.ts';
-import type { ImageConfig } from '../../environment/dockerfile/image-config.ts';
-import { imageBase, planSteps, scratchBase } from '../../environment/dockerfile/plan-steps.ts';
-import { type Source, sourceKey } from '../../environment/dockerfile/source.ts';
-import type { PlannedStage, StageBase, StagePlan } from '../../environment/dockerfile/stage-plan.ts';
-import type { CopyStep, Step } from '../../environment/dockerfile/step.ts';
-import { sourcesOf } from '../../environment/dockerfile/step-text.ts';
+import {
+  type CopyStep,
+  compilePatterns,
+  type ImageConfig,
+  imageBase,
+  type PlannedStage,
+  planSteps,
+  type Source,
+  type StageBase,
+  type StagePlan,
+  type Step,
+  scratchBase,
+  sourceKey,
+  sourcesOf,
+} from '../../environment/dockerfile/index.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import type { StoredLayer } from '../layer.ts';
 import type { BuildContext } from './context.ts';
@@ -106,11 +114,7 @@ async function standOn(
   return { base: imageBase(config), on: { layers }, key };
 }
 
-async function pickSources(
-  step: CopyStep,
-  sources: Sources,
-  file: string,
-): Promise<KeyedStep['picked']> {
+async function pickSources(step: CopyStep, sources: Sources, file: string): Promise<KeyedStep['picked']> {
   if (step.from.kind !== 'context' || sources.imageOf(step.from)) return undefined;
   const context = await sources.folder(step.from);
   const excluded = compilePatterns(step.excludes);

@@ -1,0 +1,110 @@
+// Flags of commands that may have to build their environment first. Values of secrets are read here, where the user's
+// variables and working directory are, and go to the daemon over its own socket.
+
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import type { BuildWish } from '../protocol/api.ts';
+import { WarrenError } from '../protocol/error.ts';
+import { collect } from './declare.ts';
+
+export interface BuildFlags {
+  buildArg?: string[];
+  target?: string;
+  buildContext?: string[];
+  secret?: string[];
+  /** false: `--no-cache`. */
+  cache?: boolean;
+  progress?: 'auto' | 'plain';
+}
+
+const SECRET_MAX_BYTES = 500 * 1024;
+
+export function withBuildFlags(command: Command): Command {
+  return command
+    .option('--build-arg <key=value>', 'a build argument of the Dockerfile (repeatable)', collect, [])
+    .option('--target <stage>', 'build this stage of the Dockerfile')
+    .option(
+      '--build-context <name=folder>',
+      'a further context, or docker-image://… (repeatable)',
+      collect,
+      [],
+    )
+    .option(
+      '--secret <id=…,src=…>',
+      'a secret for RUN --mount=type=secret: src=FILE or env=NAME (repeatable)',
+      collect,
+      [],
+    )
+    .option('--no-cache', 'run every step of the Dockerfile')
+    .addOption(new Option('--progress <how>', 'what is shown of builds').choices(['auto', 'plain']));
+}
+
+/** null: nothing was said. */
+export function buildWish(flags: BuildFlags): BuildWish | null {
+  const { buildArg = [], target, buildContext = [], secret = [], cache = true } = flags;
+  if (buildArg.length + buildContext.length + secret.length === 0 && target === undefined && cache)
+    return null;
+  return {
+    args: Object.fromEntries(buildArg.map(argument)),
+    target: target ?? null,
+    contexts: Object.fromEntries(buildContext.map(contextOf)),
+    secrets: Object.fromEntries(secret.map(secretOf)),
+    noCache: !cache,
+  };
+}
+
+/** As container engines have it: a name alone takes its value from the environment. */
+function argument(text: string): [string, string] {
+  const [name, value] = cut(text, '=');
+  if (name === '') throw wrong(`--build-arg ${text}: it has no name`, '--build-arg VERSION=1.2');
+  return [name, value ?? process.env[name] ?? ''];
+}
+
+function contextOf(text: string): [string, string] {
+  const [name, value] = cut(text, '=');
+  if (name === '' || !value)
+    throw wrong(`--build-context ${text}: it is not NAME=FOLDER`, '--build-context lib=../lib');
+  return [name, value.startsWith('docker-image://') ? value : resolve(value)];
+}
+
+function secretOf(text: string): [string, string] {
+  const parts = new Map(text.split(',').map((part) => cut(part, '=')));
+  const id = parts.get('id');
+  const file = parts.get('src') ?? parts.get('source');
+  const variable = parts.get('env') ?? (file === undefined ? id : undefined);
+  for (const key of parts.keys())
+    if (!['id', 'src', 'source', 'env', 'type'].includes(key))
+      throw wrong(`--secret ${text}: there is no key "${key}"`, '--secret id=token,src=./token.txt');
+  if (!id) throw wrong(`--secret ${text}: it has no id`, '--secret id=token,src=./token.txt');
+  const value = file === undefined ? fromVariable(id, variable!) : fromFile(id, file);
+  if (value.length > SECRET_MAX_BYTES)
+    throw wrong(
+      `--secret id=${id}: it has more than ${SECRET_MAX_BYTES} bytes`,
+      '--secret id=token,src=./token.txt',
+    );
+  return [id, value.toString('base64')];
+}
+
+function fromVariable(id: string, name: string): Buffer {
+  const value = process.env[name];
+  if (value !== undefined) return Buffer.from(value);
+  throw wrong(`--secret id=${id}: the variable ${name} is not set`, `--secret id=${id},src=FILE`);
+}
+
+function fromFile(id: string, file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw wrong(`--secret id=${id}: ${(error as Error).message}`, `--secret id=${id},src=FILE`);
+  }
+}
+
+function cut(text: string, at: string): [string, string | undefined] {
+  const place = text.indexOf(at);
+  return place < 0 ? [text, undefined] : [text.slice(0, place), text.slice(place + 1)];
+}
+
+function wrong(message: string, remedy: string): WarrenError {
+  return new WarrenError({ code: 'usage.build', message: `cannot use ${message}`, remedy });
+}

@@ -1,0 +1,145 @@
+// Dockerfiles → images, each build once however many ask for it at the same time.
+
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { profilesForCommands } from '../../egress/policy/profiles.ts';
+import {
+  type BuildOptions,
+  ignoreFileNames,
+  parseDockerfile,
+  parseIgnore,
+  planStages,
+} from '../../environment/dockerfile/index.ts';
+import type { DockerfileEnvironment } from '../../environment/index.ts';
+import { buildCacheFiles, buildFiles } from '../../host/layout.ts';
+import { buildImage, FileDigests, type Image, ownArchitecture, Sources } from '../../image/index.ts';
+import type { BuildWish } from '../../protocol/api.ts';
+import { WarrenError } from '../../protocol/error.ts';
+import { isEnvFile } from '../../repo/index.ts';
+import type { OnProgress, Rooms } from '../rooms.ts';
+import { userSettings } from '../settings.ts';
+import { SharedWork } from '../shared-work.ts';
+import { newBuildId, openBuilder } from './builder-machine.ts';
+
+export interface WantedBuild {
+  environment: DockerfileEnvironment;
+  /** Tags are looked up again. */
+  fresh?: boolean;
+  /** Whose policy holds. */
+  repository?: { root: string } | null;
+  /** Files that may travel although their names say secret; relative to the repository. */
+  carry?: readonly string[];
+  build?: BuildWish | null;
+}
+
+export class Builds {
+  readonly #rooms: Rooms;
+  readonly #running = new SharedWork<Image>();
+
+  constructor(rooms: Rooms) {
+    this.#rooms = rooms;
+  }
+
+  /** Throws `environment.dockerfile`, `build.step-failed` and what belongs to its images. */
+  ensure(wanted: WantedBuild, onProgress: OnProgress, signal?: AbortSignal): Promise<Image> {
+    const { environment, fresh, build } = wanted;
+    const key = JSON.stringify([environment, fresh, build]);
+    return this.#running.do(key, (tell, either) => this.#build(wanted, tell, either), onProgress, signal);
+  }
+
+  async #build(wanted: WantedBuild, onProgress: OnProgress, signal: AbortSignal): Promise<Image> {
+    const rooms = this.#rooms;
+    const { environment, fresh = false, repository = null, carry = [], build } = wanted;
+    const { file, context } = environment;
+    const args = { ...environment.args, ...build?.args };
+    const contexts = new Map(Object.entries({ ...environment.contexts, ...build?.contexts }));
+    const options: BuildOptions = {
+      target: build?.target ?? environment.target,
+      buildArgs: new Map(Object.entries(args)),
+      contexts: new Set(contexts.keys()),
+      platform: `linux/${ownArchitecture()}`,
+    };
+    const plan = planStages(parseDockerfile(await readDockerfile(file), basename(file)), options);
+    for (const name of plan.unusedBuildArgs)
+      onProgress({ step: `the build argument ${name} is used by no ARG` });
+    const digests = await FileDigests.open(buildCacheFiles(rooms.layout, context).digests);
+    const { registries } = await userSettings();
+    const carried = new Set(carry.map((path) => join(repository?.root ?? context, path)));
+    const sources = new Sources({
+      store: rooms.store,
+      context,
+      rules: await ignoreRules(file, context),
+      isWithheld: (path) => isEnvFile(path) && !carried.has(join(context, path)),
+      contexts,
+      digests,
+      plainRegistries: registries?.plainHttp ?? [],
+      fresh,
+      signal,
+      onProgress,
+    });
+    const id = newBuildId();
+    const files = buildFiles(rooms.layout, id);
+    await mkdir(files.folder, { recursive: true, mode: 0o700 });
+    try {
+      const { image, withheld } = await buildImage({
+        store: rooms.store,
+        plan,
+        sources,
+        secrets: new Map(
+          Object.entries(build?.secrets ?? {}).map(([name, value]) => [name, Buffer.from(value, 'base64')]),
+        ),
+        useKnown: build?.noCache !== true,
+        scratchFolder: files.bases,
+        openWorkshop: async ({ layers, commands, caches, signal: either }) => {
+          const profiles = profilesForCommands(commands);
+          onProgress({ step: `the network of the build: ${profiles.join(', ') || 'none'}` });
+          const machine = await openBuilder(rooms, id, {
+            context,
+            repository,
+            profiles,
+            layers,
+            caches,
+            signal: either,
+          });
+          return machine;
+        },
+        signal,
+        onProgress,
+      });
+      await digests.save();
+      if (withheld.length > 0)
+        onProgress({
+          step: `withheld from the build: ${withheld.slice(0, 5).join(', ')} (to carry one, name it in warren.json: "carry")`,
+        });
+      return image;
+    } finally {
+      await rm(files.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
+    }
+  }
+}
+
+async function readDockerfile(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    throw new WarrenError(
+      {
+        code: 'environment.dockerfile',
+        message: `cannot read ${file}: ${code === 'ENOENT' ? 'it is not there' : message}`,
+        remedy: 'name a Dockerfile: --env ./Dockerfile',
+      },
+      { cause },
+    );
+  }
+}
+
+/** Beside the Dockerfile, or else in the context; nothing is ignored where neither is. */
+async function ignoreRules(file: string, context: string) {
+  const names = ignoreFileNames(basename(file));
+  for (const path of [join(dirname(file), names.beside), join(context, names.inContext)]) {
+    const content = await readFile(path).catch(() => undefined);
+    if (content) return parseIgnore(content, basename(path));
+  }
+  return parseIgnore('');
+}
