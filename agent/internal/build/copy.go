@@ -122,7 +122,7 @@ type copier struct {
 	scratch string
 	meant   copying
 	by      *owner
-	mode    *uint32
+	mode    changeMode
 	buffer  []byte
 
 	// The source whose entries come now, and where they go.

@@ -48,19 +48,6 @@ func parseOwner(root, text string) (*owner, error) {
 	return made, nil
 }
 
-// parseMode reads a --chmod: an octal number.
-func parseMode(text string) (*uint32, error) {
-	if text == "" {
-		return nil, nil
-	}
-	number, err := strconv.ParseUint(text, 8, 32)
-	if err != nil || number > 0o7777 {
-		return nil, connect.Errorf("invalid_argument", "cannot change the mode to %q: it is not an octal number up to 7777", text)
-	}
-	mode := uint32(number)
-	return &mode, nil
-}
-
 // makeFolders opens a folder of the tree; what is missing of the way is made. Symlinks lead where a program of the tree
 // would be led.
 func makeFolders(root, wanted string, by owner) (*os.File, error) {

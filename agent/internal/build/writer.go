@@ -20,8 +20,8 @@ import (
 // the way are followed as if the folder were the root, so nothing gets out of it.
 type writer struct {
 	top    *os.File
-	by     *owner  // nil: as the entries say
-	mode   *uint32 // nil: as the entries say
+	by     *owner     // nil: as the entries say
+	mode   changeMode // nil: as the entries say
 	buffer []byte
 	// Folders that were made get mode and time at the end: before, their entries would change the time, and a mode
 	// without `w` might keep them out.
@@ -199,7 +199,7 @@ func (w *writer) dress(made *os.File, header *tar.Header) error {
 	if header.Typeflag != tar.TypeSymlink {
 		mode := uint32(header.Mode & 0o7777)
 		if w.mode != nil {
-			mode = *w.mode
+			mode = w.mode(mode, header.Typeflag == tar.TypeDir)
 		}
 		if err := unix.Fchmodat(unix.AT_FDCWD, at, mode, 0); err != nil {
 			return err
