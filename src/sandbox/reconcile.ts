@@ -2,8 +2,10 @@
 // older daemon was in the middle of when it died.
 
 import { readdirSync, readFileSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { sweepTemporary } from '../host/atomic-file.ts';
-import { sandboxesFolder } from '../host/layout.ts';
+import { buildsFolder, sandboxesFolder } from '../host/layout.ts';
 import { identify, isAlive, signalProcess } from '../host/processes.ts';
 import { Machine } from '../machine/machine.ts';
 import type { Conductor } from './conductor.ts';
@@ -21,23 +23,33 @@ export async function reconcile(conductor: Conductor): Promise<void> {
       storeFolders.kernels,
       storeFolders.layers,
       storeFolders.references,
+      storeFolders.steps,
     ],
   ]) {
     await sweepTemporary(folder);
   }
+  await endBuilds(buildsFolder(layout));
   const { records, corrupt } = await readRecords(layout);
   await Promise.all(records.map((record) => take(conductor, record)));
   conductor.unreadable = corrupt;
 }
 
+/** A build ends with its daemon; results of its steps are kept. */
+async function endBuilds(folder: string): Promise<void> {
+  for (const id of await readdir(folder).catch(() => [])) {
+    endStrays(id);
+    await rm(join(folder, id), { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
+  }
+}
+
 async function take(conductor: Conductor, record: SandboxRecord): Promise<void> {
   if (record.state === 'creating' || record.state === 'removing') {
-    endStrays(record);
+    endStraysOf(record);
     await erase(conductor, conductor.add(record, null));
     return;
   }
   if (record.state === 'stopped' || record.state === 'crashed') {
-    endStrays(record);
+    endStraysOf(record);
     conductor.add(record, null);
     return;
   }
@@ -50,7 +62,7 @@ async function take(conductor: Conductor, record: SandboxRecord): Promise<void> 
     else if (record.state === 'running') conductor.doors.keep(sandbox, machine);
     return;
   }
-  endStrays(record);
+  endStraysOf(record);
   await conductor.update(
     sandbox,
     { state: 'crashed', machine: null, note: 'its VMM was gone when the daemon looked for it' },
@@ -58,12 +70,16 @@ async function take(conductor: Conductor, record: SandboxRecord): Promise<void> 
   );
 }
 
-/** Ends a VMM that the record does not know, or knows and cannot be controlled: started by a daemon that died. */
-function endStrays(record: SandboxRecord): void {
+/** Ends the VMM of a record, also one that it does not know: started by a daemon that died. */
+function endStraysOf(record: SandboxRecord): void {
   if (record.machine && isAlive(record.machine.vmm)) signalProcess(record.machine.vmm, 'SIGKILL');
+  endStrays(record.id);
+}
+
+function endStrays(id: string): void {
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue;
-    const stray = vmmOf(Number(entry), record.id);
+    const stray = vmmOf(Number(entry), id);
     if (stray) signalProcess(stray, 'SIGKILL');
   }
 }

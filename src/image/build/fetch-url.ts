@@ -80,8 +80,37 @@ async function ask(
   if (target.protocol !== 'http:' && target.protocol !== 'https:')
     throw new Error(`${target.protocol} is not http or https`);
   const isTls = target.protocol === 'https:';
-  const authority = `${target.hostname}:${target.port || (isTls ? 443 : 80)}`;
   const socket = await proxy();
+  const asked: ClientRequest = requestHttp({
+    method: 'GET',
+    // Of a proxy that is asked in plain HTTP, all of it is asked for.
+    path: isTls ? `${target.pathname}${target.search}` : target.href,
+    headers: { host: target.host, 'user-agent': 'warren', connection: 'close' },
+    createConnection: isTls
+      ? await secured(
+          `${target.hostname}:${target.port || 443}`,
+          target.hostname,
+          socket,
+          certificatePem,
+          signal,
+        )
+      : () => socket,
+    signal,
+    timeout: HEAD_TIMEOUT_MS,
+  });
+  asked.on('timeout', () => asked.destroy(new Error(`no answer for ${HEAD_TIMEOUT_MS / 1000} s`)));
+  asked.end();
+  const [response] = (await once(asked, 'response')) as [IncomingMessage];
+  return response;
+}
+
+async function secured(
+  authority: string,
+  servername: string,
+  socket: Duplex,
+  ca: string,
+  signal: AbortSignal,
+): Promise<() => Duplex> {
   const through = requestHttp({
     method: 'CONNECT',
     path: authority,
@@ -92,21 +121,7 @@ async function ask(
   through.end();
   const [answer, tunnel] = (await once(through, 'connect')) as [IncomingMessage, Duplex];
   if (answer.statusCode !== 200) throw new Error(`the way out is closed: ${answer.statusCode}`);
-  const secured = isTls
-    ? connectTls({ socket: tunnel, servername: target.hostname, ca: certificatePem })
-    : tunnel;
-  const asked: ClientRequest = requestHttp({
-    method: 'GET',
-    path: `${target.pathname}${target.search}`,
-    headers: { host: target.host, 'user-agent': 'warren', connection: 'close' },
-    createConnection: () => secured,
-    signal,
-    timeout: HEAD_TIMEOUT_MS,
-  });
-  asked.on('timeout', () => asked.destroy(new Error(`no answer for ${HEAD_TIMEOUT_MS / 1000} s`)));
-  asked.end();
-  const [response] = (await once(asked, 'response')) as [IncomingMessage];
-  return response;
+  return () => connectTls({ socket: tunnel, servername, ca });
 }
 
 async function refusalOf(answer: IncomingMessage): Promise<string> {
