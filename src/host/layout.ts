@@ -81,10 +81,12 @@ export const buildFiles = (layout: Layout, id: string) => {
 };
 export const buildsFolder = (layout: Layout) => join(layout.data, 'builds');
 
+export const buildCachesFolder = (layout: Layout) => join(layout.data, 'build-caches');
+
 /** Of one project's builds: what `RUN --mount=type=cache` keeps, and digests of files that have not changed. */
 export const buildCacheFiles = (layout: Layout, context: string) => {
   const digest = createHash('sha256').update(context).digest('hex').slice(0, 32);
-  const folder = join(layout.data, 'build-caches', digest);
+  const folder = join(buildCachesFolder(layout), digest);
   return { folder, disk: join(folder, 'caches.raw'), digests: join(folder, 'digests.json') };
 };
 

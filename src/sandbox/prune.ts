@@ -3,6 +3,7 @@
 
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { buildCachesFolder, layerFile } from '../host/layout.ts';
 import { filesOfImages } from '../image/index.ts';
 import type { PruneResult, TemplateView } from '../protocol/api.ts';
 import type { Conductor } from './conductor.ts';
@@ -49,6 +50,12 @@ export async function prune(conductor: Conductor, options: { all: boolean }): Pr
     }
   }
   await forgetNames(storeFolders.references, storeFolders.images);
+  if (!conductor.templates.images.areMade) {
+    await forgetSteps(storeFolders.steps, storeFolders.layers);
+    const caches = buildCachesFolder(conductor.rooms.layout);
+    result.freedMib += await sizeMib(caches);
+    await rm(caches, { recursive: true, force: true });
+  }
   result.downloadsBytes = await removeDownloads(storeFolders.downloads);
   result.freedMib += result.downloadsBytes / 1024 ** 2;
   conductor.rooms.forgetStore();
@@ -94,6 +101,17 @@ async function forgetNames(references: string, images: string): Promise<void> {
     const text = await readFile(join(references, name), 'utf8').catch(() => '{}');
     if (!left.has((JSON.parse(text) as { image?: string }).image ?? ''))
       await rm(join(references, name), { force: true });
+  }
+}
+
+/** A step whose layer is gone runs again. */
+async function forgetSteps(steps: string, layers: string): Promise<void> {
+  const left = new Set(await readdir(layers).catch(() => []));
+  for (const name of await readdir(steps).catch(() => [])) {
+    const text = await readFile(join(steps, name), 'utf8').catch(() => '{}');
+    const { layer } = JSON.parse(text) as { layer?: { diffId: string } | null };
+    if (layer && !left.has(basename(layerFile('', layer.diffId))))
+      await rm(join(steps, name), { force: true });
   }
 }
 
