@@ -4,6 +4,7 @@
 import { dockerfileLimits } from './limits.ts';
 import { Problem, quote } from './problem.ts';
 import { removePrefix, removeSuffix, replaceIn } from './shell-pattern.ts';
+import { isDigit, isNameCharacter, isSpecialName, missingBrace, unsupported } from './substitution.ts';
 import { WordCollector } from './word-collector.ts';
 
 export interface ExpandOptions {
@@ -42,10 +43,6 @@ export function expand(
     throw new Problem(`cannot expand ${quote(word)}: ${cause.message}`, { ...cause.options, at: word });
   }
 }
-
-const SPECIAL = new Set(['@', '*', '#', '?', '-', '$', '!', '0']);
-const LETTER = /^\p{L}$/u;
-const DIGIT = /^\p{Nd}$/u;
 
 class Lexer {
   readonly matched = new Set<string>();
@@ -201,14 +198,12 @@ class Lexer {
   private name(): string {
     const first = this.peek();
     if (first === undefined) return '';
-    if (DIGIT.test(first)) return this.takeWhile((character) => DIGIT.test(character));
-    if (SPECIAL.has(first)) {
+    if (isDigit(first)) return this.takeWhile(isDigit);
+    if (isSpecialName(first)) {
       this.position++;
       return first;
     }
-    return this.takeWhile(
-      (character) => character === '_' || LETTER.test(character) || DIGIT.test(character),
-    );
+    return this.takeWhile(isNameCharacter);
   }
 
   /** Between `<<` and a here-document's name there may be space, which does not end the word. */
@@ -246,14 +241,4 @@ class Lexer {
   private next(): string | undefined {
     return this.characters[this.position++];
   }
-}
-
-function missingBrace(): Problem {
-  return new Problem('it ends where "}" was expected');
-}
-
-function unsupported(modifier: string): Problem {
-  return new Problem(`${quote(modifier)} is not a modifier of a substitution`, {
-    expected: ['-', ':-', '+', ':+', '?', ':?', '#', '##', '%', '%%', '/', '//'],
-  });
 }

@@ -10,7 +10,11 @@ export function compilePathPattern(pattern: string): PathMatcher {
   return compileGlob(tokensOf([...pattern], false));
 }
 
-/** With `**`, which crosses folders. Throws a `Problem`. */
+/**
+ * With `**`, which crosses folders. moby makes a regular expression of it, and there a `^`, a wildcard in brackets and an
+ * escaped letter turn into something that nobody means; here they stay what filepath.Match has them for. Throws a
+ * `Problem`.
+ */
 export function compileIgnorePattern(pattern: string): PathMatcher {
   const characters = [...pattern];
   // Only its grammar: there it is refused what filepath.Match refuses.

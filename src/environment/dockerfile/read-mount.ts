@@ -163,6 +163,7 @@ function fieldsOf(text: string): { key: string; value: string | null; field: str
 
 /** One line of RFC 4180. */
 function splitCsv(text: string): string[] {
+  if (text === '') throw new Problem('--mount is empty: KEY=VALUE was expected', { at: '--mount' });
   const fields: string[] = [];
   for (let at = 0; ; at++) {
     const match = /"((?:[^"]|"")*)"(?=,|$)|([^",]*)(?=,|$)/y;

@@ -6,6 +6,7 @@ import { OTHER_BUILDER, Problem, quote } from './problem.ts';
 import { readCopy } from './read-copy-statement.ts';
 import { readHealthcheck } from './read-healthcheck.ts';
 import { KEYWORDS } from './read-line.ts';
+import { mountFrom } from './read-mount.ts';
 import type { ArgStatement, CommandLine, FromStatement, Pair, RunStatement, Statement } from './statement.ts';
 import { trim } from './whitespace.ts';
 
@@ -103,7 +104,9 @@ function readRun(at: Instruction): RunStatement {
       at: '--network=host',
       remedy: OTHER_BUILDER,
     });
-  return { kind: 'run', at, command: commandOf(at), mounts: flags.texts('mount'), network };
+  const mounts = flags.texts('mount');
+  for (const mount of mounts) mountFrom(mount);
+  return { kind: 'run', at, command: commandOf(at), mounts, network };
 }
 
 function readOnbuild(at: Instruction): Statement {
