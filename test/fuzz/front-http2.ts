@@ -32,6 +32,8 @@ const POST = `:method: POST\n${HEAD}`;
 
 export const seeds = [
   frames([TEXT, END_STREAM | END_HEADERS, 1, GET]),
+  // Node threw at it, and the audit had no end of what it had begun.
+  frames([TEXT, END_STREAM | END_HEADERS, 1, `${GET}\ntrailer: x`]),
   frames([TEXT, END_HEADERS, 1, `${POST}\ncontent-length: 5`], [DATA, END_STREAM, 1, 'hello']),
   frames(
     [TEXT, END_HEADERS, 1, `${POST}\nte: trailers`],
