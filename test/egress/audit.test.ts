@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -139,6 +140,49 @@ describe('an audit file', () => {
     await assert.rejects(file.write(event('x')), { code: 'ENOSPC' });
     await assert.rejects(file.write(event('y')), { code: 'ENOSPC' });
     await file.close();
+  });
+
+  it('that somebody else wrote, with hashes that fit, has only records that could be of ours', async () => {
+    const path = newPath();
+    const file = await AuditFile.open(path);
+    await file.write(event('real'));
+    await file.close();
+    const [real] = readFileSync(path, 'utf8').split('\n');
+    const forged = [
+      ['"seq":1', '"seq":"1"'],
+      ['"host":"real"', '"host":"a","host":"b"'],
+      ['"host":"real"', '"host": "real"'],
+      ['"port":null', '"secrets":"s","port":null'],
+      ['"kind":"dns"', '"kind":"other"'],
+      ['"host":"real"', '"host":"\u001b[31m"'],
+    ].map(([from, to]) => {
+      const body = real!.replace(/,"hash".*/, '}').replace(from!, () => to!);
+      assert.notEqual(body, real!.replace(/,"hash".*/, '}'));
+      const hash = createHash('sha256').update(Buffer.from(body, 'latin1')).digest('hex');
+      return `${body.slice(0, -1)},"hash":"${hash}"}\n`;
+    });
+    for (const line of forged) {
+      writeFileSync(path, line);
+      assert.deepEqual(await hosts(path), [], line);
+      assert.equal((await verifyAudit(path)).broken?.why, 'is no record', line);
+      await assert.rejects(AuditFile.open(path), /is no record/);
+    }
+  });
+
+  it('whose line never ends is read with no more than a record in memory, and is not gone on with', async () => {
+    const path = newPath();
+    writeFileSync(path, '');
+    truncateSync(path, 600 * 1024 ** 2);
+    let mostBytes = 0;
+    const look = setInterval(() => {
+      const { heapUsed, external } = process.memoryUsage();
+      mostBytes = Math.max(mostBytes, heapUsed + external);
+    }, 5);
+    assert.deepEqual((await verifyAudit(path)).broken, { file: path, line: 1, why: 'is no record' });
+    clearInterval(look);
+    assert.ok(mostBytes > 0 && mostBytes < 200 * 1024 ** 2, `${mostBytes}`);
+    await assert.rejects(AuditFile.open(path), /is no record/);
+    rmSync(path);
   });
 
   it('holds printable ASCII only, whatever a guest calls things, and cuts what is long', async () => {

@@ -48,6 +48,16 @@ describe('what no rule allows', () => {
     client.destroy();
   });
 
+  it('is over when its client closes it without an error and reads nothing', async () => {
+    const opened = await door();
+    const socket = await opened.tls('denied.example');
+    const answered = once(socket, 'data');
+    socket.write('BREW / HTTP/1.1\r\n\r\n');
+    await answered;
+    socket.destroy();
+    await until(() => opened.door.flows === 0);
+  });
+
   it('is answered in plain HTTP with 403, the rule and the remedy, and nothing is dialed (NE 4)', async () => {
     const { openName, dialed, lookups, ended } = await door();
     const answer = await say(await openName('denied.example', 80), GET('denied.example'));

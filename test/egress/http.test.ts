@@ -215,6 +215,18 @@ describe('a request', () => {
     assert.deepEqual(opened.dialed, []);
   });
 
+  it('gets an answer that announces trailers and has none', async () => {
+    const origin = await plainOrigin('HTTP/1.1 200 OK\r\nTrailer: X\r\nContent-Length: 2\r\n\r\nok');
+    const opened = await door({ origins: { 80: origin.port } });
+    for (const version of ['1.1', '1.0']) {
+      const answer = await say(
+        await opened.openName('api.example', 80),
+        `GET / HTTP/${version}\r\nHost: api.example\r\nConnection: close\r\n\r\n`,
+      );
+      assert.match(answer, /^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\nok$/);
+    }
+  });
+
   it('gets a redirect as it is; where it leads is judged anew (NE 28)', async () => {
     const origin = await plainOrigin(
       'HTTP/1.1 302 Found\r\nLocation: http://denied.example/\r\nContent-Length: 0\r\n\r\n',

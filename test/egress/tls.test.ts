@@ -99,6 +99,7 @@ describe('a client hello', () => {
     const longer = Buffer.concat([bytes, Buffer.from('x')]);
     longer.writeUInt16BE(longer.readUInt16BE(3) + 1, 3);
     assert.equal(parseClientHello(longer).state, 'unreadable');
+    assert.equal(parseClientHello(longer.subarray(0, -1)).state, 'unreadable');
   });
 
   it('never reads another name, whichever byte is changed', async () => {

@@ -1,44 +1,96 @@
-// Runs a target on bred bytes until the time is over, and tells the first input that it failed on, to repeat.
+// Runs a target on bred bytes until the time or the runs are over, and tells the first input that it failed on, to
+// repeat. Bounded are the CPU of a run and what the process holds afterwards: neither depends on who else is busy.
 
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { mutate, randomFrom } from './mutate.ts';
-import type { Target } from './target.ts';
+import type { Ran, Target } from './target.ts';
 
 export interface Outcome {
   runs: number;
-  /** Longest single run. */
+  /** Most CPU that a single run took. */
   slowestMs: number;
+  /** What is held at the end beyond what was held soon after the start, the bred inputs apart. */
+  grownMib: number;
+  /** The shortest input of each kind of answer. */
+  kinds: Map<string, Buffer>;
   failure: { error: Error; input: Buffer } | null;
+}
+
+export interface Until {
+  durationMs?: number;
+  runs?: number;
 }
 
 /** Nothing that fits into one input may take longer: whoever sends it would stop the others. */
 const MAX_RUN_MS = 1000;
+const MAX_GROWN_MIB = 64;
+const WARM_RUNS = 200;
 const MAX_POOL = 2000;
+const MAX_KINDS = 500;
+const MAX_POOLED_BYTES = 16 * 1024;
+const MIB = 1024 ** 2;
 
-export function fuzz(target: Target, durationMs: number, seed: number): Outcome {
+export async function fuzz(target: Target, until: Until, seed: number): Promise<Outcome> {
   const random = randomFrom(seed);
   const pool = target.seeds.map((each): Buffer => Buffer.from(each));
-  const outcome: Outcome = { runs: 0, slowestMs: 0, failure: null };
-  const endMs = performance.now() + durationMs;
-  for (let input: Buffer = pool[0]!; performance.now() < endMs; outcome.runs++) {
-    input = outcome.runs < target.seeds.length ? pool[outcome.runs]! : mutate(pool, random);
-    const startMs = performance.now();
+  const { length: seeds } = pool;
+  const outcome: Outcome = { runs: 0, slowestMs: 0, grownMib: 0, kinds: new Map(), failure: null };
+  const endMs = performance.now() + (until.durationMs ?? Number.POSITIVE_INFINITY);
+  const most = until.runs ?? Number.POSITIVE_INFINITY;
+  let held = 0;
+  const fail = (error: Error, input: Buffer): Outcome => ({ ...outcome, failure: { error, input } });
+  for (; outcome.runs < most && performance.now() < endMs; outcome.runs++) {
+    const input = outcome.runs < seeds ? pool[outcome.runs]! : mutate(pool, random);
+    const before = process.cpuUsage();
+    let kind: Ran;
     try {
-      target.run(Buffer.from(input));
+      const ran = target.run(Buffer.from(input));
+      kind = ran instanceof Promise ? await ran : ran;
     } catch (error) {
-      outcome.failure = { error: error as Error, input };
-      return outcome;
+      return fail(error as Error, input);
     }
-    const tookMs = performance.now() - startMs;
+    const { user, system } = process.cpuUsage(before);
+    const tookMs = (user + system) / 1000;
     outcome.slowestMs = Math.max(outcome.slowestMs, tookMs);
-    if (tookMs > MAX_RUN_MS) {
-      outcome.failure = { error: new Error(`one run took ${Math.round(tookMs)} ms`), input };
-      return outcome;
-    }
+    if (tookMs > MAX_RUN_MS) return fail(new Error(`one run took ${Math.round(tookMs)} ms of CPU`), input);
+    if (outcome.runs === WARM_RUNS) held = heldMib(pool);
+    if (keep(outcome.kinds, kind, input)) pool.push(own(input));
     // Children of children reach further than one step from the seeds.
-    if (random(20) === 0) {
-      if (pool.length < MAX_POOL) pool.push(input);
-      else pool[target.seeds.length + random(MAX_POOL - target.seeds.length)] = input;
+    else if (random(20) === 0 && input.length <= MAX_POOLED_BYTES) {
+      if (pool.length < MAX_POOL) pool.push(own(input));
+      else pool[seeds + random(MAX_POOL - seeds)] = own(input);
     }
   }
+  if (outcome.runs > WARM_RUNS) outcome.grownMib = heldMib(pool) - held;
+  if (outcome.grownMib > MAX_GROWN_MIB)
+    return fail(
+      new Error(`${outcome.grownMib.toFixed(0)} MiB are held after ${outcome.runs} runs`),
+      Buffer.alloc(0),
+    );
   return outcome;
+}
+
+/** Whether the kind is new. */
+function keep(kinds: Outcome['kinds'], kind: Ran, input: Buffer): boolean {
+  if (typeof kind !== 'string') return false;
+  const before = kinds.get(kind);
+  if (before ? input.length < before.length : kinds.size < MAX_KINDS) kinds.set(kind, own(input));
+  return before === undefined && kinds.has(kind);
+}
+
+/** Small buffers of Node are parts of a larger one, which each of them keeps. */
+function own(bytes: Buffer): Buffer {
+  const made = Buffer.alloc(bytes.length);
+  bytes.copy(made);
+  return made;
+}
+
+setFlagsFromString('--expose-gc');
+const collect: () => void = runInNewContext('gc');
+
+function heldMib(pool: readonly Buffer[]): number {
+  collect();
+  const { heapUsed, external } = process.memoryUsage();
+  return (heapUsed + external - pool.reduce((bytes, each) => bytes + each.length, 0)) / MIB;
 }

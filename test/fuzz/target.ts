@@ -4,5 +4,11 @@
 export interface Target {
   /** What bytes are bred from. */
   seeds: readonly (string | Buffer)[];
-  run(bytes: Buffer): void;
+  /**
+   * May tell what kind of answer it was, in a word or two. The first bytes that get a new kind are bred from for ever:
+   * so a fuzzer that knows nothing of the code finds its corners.
+   */
+  run(bytes: Buffer): Ran | Promise<Ran>;
 }
+
+export type Ran = string | void;

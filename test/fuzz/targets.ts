@@ -1,18 +1,33 @@
-// Every fuzz target by its name.
+// Every fuzz target by its name, with the seeds that earlier runs left.
 
+import * as auditFile from './audit-file.ts';
 import * as canonicalHost from './canonical-host.ts';
+import * as channelAttach from './channel-attach.ts';
+import * as clientHello from './client-hello.ts';
 import * as dnsQuestion from './dns-question.ts';
+import * as frontHttp2 from './front-http2.ts';
 import * as policyFile from './policy-file.ts';
 import * as pushCommands from './push-commands.ts';
+import * as requestHead from './request-head.ts';
 import * as requestPath from './request-path.ts';
+import { keptSeeds } from './seeds.ts';
 import * as tarIndex from './tar-index.ts';
 import type { Target } from './target.ts';
 
-export const targets: Record<string, Target> = {
+const all: Record<string, Target> = {
+  'audit-file': auditFile,
   'canonical-host': canonicalHost,
+  'channel-attach': channelAttach,
+  'client-hello': clientHello,
   'dns-question': dnsQuestion,
+  'front-http2': frontHttp2,
   'policy-file': policyFile,
   'push-commands': pushCommands,
+  'request-head': requestHead,
   'request-path': requestPath,
   'tar-index': tarIndex,
 };
+
+export const targets: Record<string, Target> = Object.fromEntries(
+  Object.entries(all).map(([name, { seeds, run }]) => [name, { run, seeds: [...seeds, ...keptSeeds(name)] }]),
+);

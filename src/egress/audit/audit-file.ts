@@ -166,8 +166,9 @@ async function lastRecord(file: FileHandle): Promise<{ at: Position; bytes: numb
   const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
   const tail = buffer.subarray(0, bytesRead);
   const end = tail.lastIndexOf(0x0a) + 1;
+  if (end === 0 && start > 0) throw new Error('the last record is no record');
   if (start + end < size) await file.truncate(start + end);
-  if (end === 0) return { at: { seq: 0, hash: GENESIS }, bytes: start };
+  if (end === 0) return { at: { seq: 0, hash: GENESIS }, bytes: 0 };
   const line = tail.subarray(tail.lastIndexOf(0x0a, end - 2) + 1, end - 1).toString('latin1');
   const record = openRecord(line, null);
   if ('broken' in record) throw new Error(`the last record ${record.broken}`);

@@ -37,16 +37,67 @@ export function openRecord(line: string, before: Position | null): AuditRecord |
   const match = /,"hash":"([0-9a-f]{64})"\}$/.exec(line);
   if (line.length > MAX_LINE_BYTES || !match) return { broken: 'is no record' };
   if (hashOf(`${line.slice(0, match.index)}}`) !== match[1]) return { broken: 'was changed' };
-  let record: AuditRecord;
-  try {
-    record = JSON.parse(line);
-  } catch {
-    return { broken: 'is no record' };
-  }
+  const record = parseRecord(line);
+  if (!record) return { broken: 'is no record' };
   if (before && record.prev !== before.hash) return { broken: 'does not follow the record before it' };
   if (before && record.seq !== before.seq + 1)
     return { broken: `has number ${record.seq} after ${before.seq}` };
   return record;
+}
+
+/**
+ * A file may have been written by anybody, with hashes that fit: only what `sealRecord` could have written is a record,
+ * so that who reads it need not doubt its fields, and no text has two readings.
+ */
+function parseRecord(line: string): AuditRecord | null {
+  let record: AuditRecord;
+  try {
+    record = JSON.parse(line);
+  } catch {
+    return null;
+  }
+  if (!isShaped(record as never)) return null;
+  const { seq, time, prev, hash, ...event } = record;
+  return printable(JSON.stringify({ seq, time, ...event, prev, hash })) === line ? record : null;
+}
+
+const isText = (value: unknown) => typeof value === 'string';
+const isNumber = (value: unknown) => typeof value === 'number';
+const orNull = (is: (value: unknown) => boolean) => (value: unknown) => value === null || is(value);
+const orNone = (is: (value: unknown) => boolean) => (value: unknown) => value === undefined || is(value);
+const oneOf = (...words: unknown[]) => words.includes.bind(words) as (value: unknown) => boolean;
+
+const SHAPE: Record<string, (value: unknown) => boolean> = {
+  seq: (value) => Number.isSafeInteger(value) && (value as number) > 0,
+  time: (value) => isText(value) && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value as string),
+  prev: (value) => isText(value) && /^[0-9a-f]{64}$/.test(value as string),
+  kind: oneOf('dns', 'flow', 'request', 'notice'),
+  decision: oneOf('allow', 'deny', 'ask'),
+  flow: orNull(isNumber),
+  host: isText,
+  port: orNull(isNumber),
+  ruleId: orNull(isText),
+  reason: orNull(isText),
+  begun: oneOf(undefined, true),
+  cached: oneOf(undefined, true),
+  protocol: orNone(orNull(isText)),
+  upstream: orNone(orNull(isText)),
+  guest: orNone((value) => typeof value === 'object'),
+  request: orNone(isNumber),
+  status: orNone(orNull(isNumber)),
+  bytesUp: orNone(isNumber),
+  bytesDown: orNone(isNumber),
+  durationMs: orNone(isNumber),
+  secrets: orNone((value) => Array.isArray(value) && value.every(isText)),
+  type: orNone(isText),
+  answer: orNone(isText),
+  method: orNone(isText),
+  path: orNone(isText),
+  code: orNone(isText),
+};
+
+function isShaped(record: Record<string, unknown>): boolean {
+  return Object.entries(SHAPE).every(([name, fits]) => fits(record[name]));
 }
 
 function hashOf(body: string): string {
@@ -60,5 +111,9 @@ function safeJson(value: object): string {
       ? `${field.slice(0, MAX_STRING_CHARS)}[cut]`
       : field,
   );
+  return printable(text);
+}
+
+function printable(text: string): string {
   return text.replaceAll(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

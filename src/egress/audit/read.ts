@@ -1,15 +1,14 @@
 // Reads the audit of a sandbox back: to show it, and to verify that nobody changed it.
 
-import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { auditFiles } from './audit-file.ts';
 import { type AuditRecord, openRecord, type Position } from './chain.ts';
+import { linesOf } from './lines.ts';
 
 /** Every record that parses, oldest first; whole or not is `verifyAudit`'s question. */
 export async function* readAudit(path: string): AsyncGenerator<AuditRecord> {
   for (const file of await auditFiles(path)) {
-    for await (const line of linesOf(file)) {
-      const record = openRecord(line, null);
+    for await (const { text } of linesOf(file)) {
+      const record = openRecord(text, null);
       if (!('broken' in record)) yield record;
     }
   }
@@ -19,8 +18,8 @@ export async function* readAudit(path: string): AsyncGenerator<AuditRecord> {
 export async function lastAuditRecord(path: string): Promise<Position | null> {
   for (const file of (await auditFiles(path)).reverse()) {
     let last: Position | null = null;
-    for await (const line of linesOf(file)) {
-      const record = openRecord(line, null);
+    for await (const { text } of linesOf(file)) {
+      const record = openRecord(text, null);
       if (!('broken' in record)) last = { seq: record.seq, hash: record.hash };
     }
     if (last) return last;
@@ -43,9 +42,9 @@ export async function verifyAudit(path: string): Promise<AuditVerdict> {
   let records = 0;
   for (const file of await auditFiles(path)) {
     let nr = 0;
-    for await (const line of linesOf(file)) {
+    for await (const { text } of linesOf(file)) {
       nr++;
-      const record = openRecord(line, at);
+      const record = openRecord(text, at);
       if ('broken' in record)
         return { records, first, head: at, broken: { file, line: nr, why: record.broken } };
       first ??= record.seq;
@@ -54,12 +53,4 @@ export async function verifyAudit(path: string): Promise<AuditVerdict> {
     }
   }
   return { records, first, head: at, broken: null };
-}
-
-async function* linesOf(file: string): AsyncGenerator<string> {
-  const lines = createInterface({
-    input: createReadStream(file, 'latin1'),
-    crlfDelay: Number.POSITIVE_INFINITY,
-  });
-  for await (const line of lines) yield line;
 }

@@ -27,6 +27,8 @@ type Clear = Exclude<Peeked['spoken'], { kind: 'silence' } | { kind: 'ended' }>;
 
 export async function runFlow(stream: Duplex, flow: FlowContext, tools: FlowTools): Promise<void> {
   stream.on('error', () => {});
+  // One that its client closed without an error would wait for ever for what was written to it to be sent.
+  stream.once('aborted', () => abort(stream));
   try {
     await walk(stream, flow, tools);
   } finally {

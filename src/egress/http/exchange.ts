@@ -68,6 +68,11 @@ export async function exchange(call: Call, http: HttpFlow): Promise<void> {
     } else {
       await written(door, eventOf(call, http, trace));
     }
+  } catch (error) {
+    // A mistake of ours; what was begun has its end all the same.
+    trace.reason = 'it could not be passed on';
+    await written(door, eventOf(call, http, trace));
+    throw error;
   } finally {
     door.requests -= 1;
     flow.counts.up += trace.up;

@@ -185,9 +185,13 @@ class Http1Call implements Call {
     this.#response.end(this.body.method === 'HEAD' ? '' : body);
   }
 
-  begin({ status, message, headers }: ResponseHead) {
+  begin({ status, message, headers, bodiless }: ResponseHead) {
     const response = this.#response;
-    response.writeHead(status, message, headers.flat());
+    // It announces what follows chunks; Node throws when there are none.
+    const chunked =
+      !bodiless && this.body.httpVersion === '1.1' && !headers.some(([name]) => name === 'content-length');
+    const told = chunked ? headers : headers.filter(([name]) => name !== 'trailer');
+    response.writeHead(status, message, told.flat());
     response.flushHeaders();
     return {
       stream: response,

@@ -147,6 +147,8 @@ function flatHead({
   const flat = ['Host', authority];
   const seen = new Map<string, number>();
   for (const [name, value] of headers) {
+    // It announces what follows chunks; Node throws when there are none.
+    if (name === 'trailer' && body.kind !== 'unknown') continue;
     const nr = seen.get(name) ?? 0;
     seen.set(name, nr + 1);
     flat.push(spelling.get(name)?.[nr] ?? name, value);
