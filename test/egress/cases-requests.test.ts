@@ -1,5 +1,5 @@
 // Requests of a guest that may do something, and try for more: methods by another name, upstreams that are not who they
-// say, a tunnel in a tunnel, what no terminal can answer (NE 5, 22, 25, 36, 37).
+// say, a tunnel in a tunnel, what no terminal can answer (NE 5, 22, 25, 37).
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
