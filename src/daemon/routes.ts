@@ -3,6 +3,7 @@
 
 import * as v from 'valibot';
 import { WarrenError } from '../protocol/error.ts';
+import { runAttacks } from '../sandbox/attack/run-attacks.ts';
 import { readConsole } from '../sandbox/console.ts';
 import { doctor } from '../sandbox/doctor.ts';
 import { diff, fetchBack, mergeBack } from '../sandbox/hand-back.ts';
@@ -41,6 +42,8 @@ const templateSchema = v.object({
   memoryMib: optionalNumber,
   diskGib: optionalNumber,
 });
+
+const attackSchema = v.object({ weaken: v.nullable(v.picklist(['host-service'])) });
 
 const mergeSchema = v.object({
   squash: v.boolean(),
@@ -175,4 +178,11 @@ export const routes: Route[] = [
   ...forwardRoutes,
   ...policyRoutes,
   { method: 'GET', path: '/v1/doctor', handle: ({ conductor }) => doctor(conductor) },
+  {
+    method: 'POST',
+    path: '/v1/attack',
+    streamed: true,
+    handle: ({ conductor, body, onProgress, signal }) =>
+      runAttacks(conductor, parse(attackSchema, body), onProgress, signal),
+  },
 ];
