@@ -200,9 +200,23 @@ command('prune', 'remove templates, images and kernels that nothing needs, and k
   .option('--json', 'as JSON')
   .action(action(async (options) => (await import('./commands/template.ts')).prune(options)));
 
-command('doctor', 'tell what this computer offers, and what is missing', ['warren doctor'])
+command('doctor', 'tell what this computer offers, and what is missing', [
+  'warren doctor',
+  'warren doctor --attack',
+])
+  .option('--attack', 'attack a sandbox of this installation from inside, and tell what held')
+  .option(
+    '--weaken <defence>',
+    'with --attack: without this defence (host-service), to see that it is noticed',
+  )
   .option('--json', 'as JSON')
-  .action(action(async (options) => (await import('./commands/doctor.ts')).doctor(options)));
+  .action(
+    action(async (options) =>
+      options.attack
+        ? (await import('./commands/attack.ts')).attack(options)
+        : (await import('./commands/doctor.ts')).doctor(options),
+    ),
+  );
 const daemon = program
   .command('daemon')
   .description('the background process; commands start it by themselves');

@@ -16,6 +16,7 @@ import type {
   UpRequest,
   UpResult,
 } from '../protocol/api.ts';
+import type { AttackRequest, AttackView } from '../protocol/attack.ts';
 import type { ForwardView, PortsView } from '../protocol/forwards.ts';
 import { type CallOptions, callJson, callStreamed, sandboxPath } from './call.ts';
 import { Transport, type TransportOptions } from './transport.ts';
@@ -120,6 +121,11 @@ export class Client {
 
   doctor(): Promise<DoctorCheck[]> {
     return this.#json('GET', '/v1/doctor');
+  }
+
+  /** A sandbox of its own is made, attacked from inside, and removed. */
+  attack(request: AttackRequest, options: CallOptions = {}): Promise<AttackView[]> {
+    return this.#streamed('/v1/attack', request, options);
   }
 
   close(): void {

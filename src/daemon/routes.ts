@@ -3,6 +3,7 @@
 
 import * as v from 'valibot';
 import { WarrenError } from '../protocol/error.ts';
+import { runAttacks } from '../sandbox/attack/run-attacks.ts';
 import { readConsole } from '../sandbox/console.ts';
 import { doctor } from '../sandbox/doctor.ts';
 import { findEnvironment, repositoryAt } from '../sandbox/find-environment.ts';
@@ -56,6 +57,8 @@ const templateSchema = v.object({
   memoryMib: optionalNumber,
   diskGib: optionalNumber,
 });
+
+const attackSchema = v.object({ weaken: v.nullable(v.picklist(['host-service'])) });
 
 const mergeSchema = v.object({
   squash: v.boolean(),
@@ -193,4 +196,11 @@ export const routes: Route[] = [
   ...forwardRoutes,
   ...policyRoutes,
   { method: 'GET', path: '/v1/doctor', handle: ({ conductor }) => doctor(conductor) },
+  {
+    method: 'POST',
+    path: '/v1/attack',
+    streamed: true,
+    handle: ({ conductor, body, onProgress, signal }) =>
+      runAttacks(conductor, parse(attackSchema, body), onProgress, signal),
+  },
 ];

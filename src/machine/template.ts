@@ -2,8 +2,8 @@
 // files never change, so a disk that was made over one template fits that very template and no rebuilt one.
 
 import { createHash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { lstat, readdir, readFile } from 'node:fs/promises';
+import { basename, dirname, join, normalize } from 'node:path';
 import { templateFiles } from '../host/layout.ts';
 import { WarrenError } from '../protocol/error.ts';
 import type { Accelerator, Driver, DriverFound, Layer, MachineSpec } from './driver.ts';
@@ -82,10 +82,18 @@ export function hardwareDigest(
   return createHash('sha256').update(JSON.stringify(args)).digest('hex').slice(0, 16);
 }
 
-/** Reads a template and checks that each file is there and whole. Throws `machine.template-damaged`. */
+/**
+ * Reads a template and checks that it is this user's, names files of its own store only, and that each of its files is
+ * there and whole. Throws `machine.template-damaged`.
+ */
 export async function openTemplate(folder: string): Promise<Template> {
   const files = templateFiles(folder);
   const id = basename(folder);
+  const found = await lstat(folder).catch((cause: unknown) => {
+    throw damaged(id, `${folder} cannot be read`, cause);
+  });
+  if (!found.isDirectory() || found.uid !== (process.getuid?.() ?? 0))
+    throw damaged(id, `${folder} is not a folder of this user`);
   let record: TemplateRecord;
   try {
     record = JSON.parse(await readFile(files.record, 'utf8'));
@@ -93,13 +101,20 @@ export async function openTemplate(folder: string): Promise<Template> {
     throw damaged(id, `${files.record} cannot be read`, cause);
   }
   for (const name of ['memory', 'device', 'disk', 'overlay'] as const) {
-    const { size } = await stat(files[name]).catch((cause: unknown) => {
+    const file = await lstat(files[name]).catch((cause: unknown) => {
       throw damaged(id, `${files[name]} is missing`, cause);
     });
+    if (!file.isFile()) throw damaged(id, `${files[name]} is not a file`);
+    const { size } = file;
     if (size !== record.sizes[name]) {
       throw damaged(id, `${files[name]} has ${size} bytes and should have ${record.sizes[name]}`);
     }
   }
+  const store = dirname(dirname(folder));
+  const { vmlinuz, initramfs } = record.kernel;
+  for (const path of [vmlinuz, initramfs, ...record.layers.flat()])
+    if (normalize(path) !== path || !path.startsWith(`${store}/`))
+      throw damaged(id, `it names ${path}, which is not in ${store}`);
   return { id, files, record };
 }
 

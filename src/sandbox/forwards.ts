@@ -77,9 +77,14 @@ export class Forwards {
     }
   }
 
+  /** Of stable names; null while nothing listens. */
+  get namesPort(): number | null {
+    return this.#names?.port ?? null;
+  }
+
   async list(sandbox: Sandbox): Promise<PortsView> {
     const { name, state } = sandbox.record;
-    const names = this.#names?.port ?? null;
+    const names = this.namesPort;
     const listening = state === 'running' ? await this.#listening(sandbox) : [];
     return {
       name,

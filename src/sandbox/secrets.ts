@@ -5,6 +5,7 @@ import { belongsTo, type SecretBinding, type SecretSource } from '../egress/secr
 import { makePlaceholder, shapeFor } from '../egress/secret/placeholder.ts';
 import { WarrenError } from '../protocol/error.ts';
 import type { SecretAddRequest, SecretView } from '../protocol/secret.ts';
+import { commandEnvironment } from './command-environment.ts';
 import { checkSecret, checkValue } from './secret-check.ts';
 import {
   readPlaceholders,
@@ -29,19 +30,6 @@ export interface SecretPaths {
 export type OnSecretsChanged = (root: string | null) => void | Promise<void>;
 
 const MAX_SECRETS = 256;
-/** For commands of `cmd:`, beside PATH: password managers and key rings look there. */
-const COMMAND_ENVIRONMENT = [
-  'PATH',
-  'HOME',
-  'USER',
-  'LOGNAME',
-  'LANG',
-  'XDG_RUNTIME_DIR',
-  'XDG_CONFIG_HOME',
-  'XDG_DATA_HOME',
-  'DBUS_SESSION_BUS_ADDRESS',
-  'SSH_AUTH_SOCK',
-];
 /** Where `git` may push and fetch with a password. */
 const GIT_HOSTS = ['github.com', 'gitlab.com', 'codeberg.org', 'bitbucket.org'];
 
@@ -50,6 +38,8 @@ export class SecretKeeper {
   readonly #variables = new Map<string, string>();
   readonly #asked = new Map<string, string>();
   readonly #listeners = new Set<OnSecretsChanged>();
+  /** By sandbox. */
+  readonly #lent = new Map<string, StoredSecret>();
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(paths: SecretPaths) {
@@ -118,6 +108,22 @@ export class SecretKeeper {
     await this.#tell(root);
   }
 
+  /** To one sandbox, in memory: no host is its own. Answers its placeholder; running doors are not told. */
+  async lend(id: string, variable: string, value: string): Promise<string> {
+    const common = { from: null, like: null, query: false, body: false };
+    const secret = { ...common, name: variable, variable, root: `lent:${id}`, hosts: ['lent.invalid'] };
+    this.#lent.set(id, secret);
+    this.#asked.set(keyOf(secret), value);
+    const bindings = await this.bindingsFor({ id, repository: null });
+    return bindings.find(({ name }) => name === variable)!.placeholder;
+  }
+
+  takeBack(id: string): void {
+    const secret = this.#lent.get(id);
+    this.#lent.delete(id);
+    if (secret) this.#asked.delete(keyOf(secret));
+  }
+
   /** The variables that the CLI should tell, when it has them. */
   async wanted(): Promise<string[]> {
     const secrets = await readSecrets(this.#paths.store);
@@ -178,9 +184,11 @@ export class SecretKeeper {
     });
   }
 
-  async #concerning({ repository }: SecretsOf): Promise<StoredSecret[]> {
+  async #concerning({ id, repository }: SecretsOf): Promise<StoredSecret[]> {
     const secrets = await readSecrets(this.#paths.store);
+    const lent = this.#lent.get(id);
     const own = secrets.filter(({ root }) => root !== null && root === repository?.root);
+    if (lent) own.push(lent);
     const names = new Set(own.map(({ name }) => name));
     return [...own, ...secrets.filter(({ root, name }) => root === null && !names.has(name))];
   }
@@ -209,11 +217,7 @@ export class SecretKeeper {
     }
     if (from.startsWith('file:')) return { kind: 'file', path: from.slice('file:'.length) };
     if (from.startsWith('cmd:')) {
-      const env = COMMAND_ENVIRONMENT.flatMap((each) => {
-        const value = process.env[each];
-        return value === undefined ? [] : [[each, value]];
-      });
-      return { kind: 'cmd', command: from.slice('cmd:'.length), env: Object.fromEntries(env) };
+      return { kind: 'cmd', command: from.slice('cmd:'.length), env: commandEnvironment() };
     }
     const variable = from.slice('env:'.length);
     const value = this.#variables.get(variable);

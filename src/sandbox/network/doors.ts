@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { AuthorityPem } from '../../egress/tls/authority.ts';
 import { doorFiles, projectFiles, sandboxFiles } from '../../host/layout.ts';
 import type { Machine } from '../../machine/machine.ts';
+import { WarrenError } from '../../protocol/error.ts';
 import type { Conductor, Sandbox } from '../conductor.ts';
 import { ensureAuthority } from './authority.ts';
 import { downloadSettings } from './downloads.ts';
@@ -122,6 +123,8 @@ export class Doors {
         open.keeper.usePolicy(this.#rulesets(id, open.policy));
       } catch (error) {
         failures.push(error);
+        const why = WarrenError.from(error).message;
+        await this.#conductor.journal(sandbox, 'policy-unusable', { why }).catch(() => {});
       }
     }
     if (failures.length > 0) throw failures[0];

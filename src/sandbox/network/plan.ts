@@ -8,19 +8,20 @@ import type { Layout } from '../../host/layout.ts';
 import type { NetworkView } from '../../protocol/api.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import type { Conductor, Sandbox } from '../conductor.ts';
-import { policyOf, projectPolicy } from './policy.ts';
+import { policyOf, projectPolicy, userPolicy } from './policy.ts';
 import type { RulesFile } from './rules-file.ts';
 
 /** Of the built-in environment, which is Debian. */
 const ENVIRONMENT_PROFILES = ['apt'];
 
-/** Throws `usage.policy` when the repository's own policy is wrong: it is better mended before there is a sandbox. */
+/** Throws `usage.policy` when the repository's policy or the user's is wrong: better mended before there is a sandbox. */
 export async function planNetwork(
   layout: Layout,
   repository: { root: string } | null,
   network: Network | null,
 ): Promise<RulesFile> {
   if (repository) await projectPolicy(layout, repository.root);
+  await userPolicy(layout);
   const files = repository ? await readdir(repository.root) : [];
   const fitting = [...new Set([...profilesFor(files), ...ENVIRONMENT_PROFILES])];
   return { version: 1, network, fitting, allow: [], deny: [] };

@@ -33,7 +33,7 @@ export async function policyFrom(
 ): Promise<EffectivePolicy> {
   const userFile = join(layout.config, 'config.json');
   const [sandbox, project, user] = await Promise.all([
-    readRulesFile(own),
+    readRulesFile(own, { mustBe: true }),
     repository && projectPolicy(layout, repository.root),
     readSettings(userFile),
   ]);
@@ -74,6 +74,12 @@ export async function projectPolicy(
   // Wrong anywhere counts nowhere, trusted or not.
   parsePolicy(now, { source: 'project', file });
   return { now, said: await readRulesFile(policy), file: policy };
+}
+
+/** Throws `usage.policy` and `usage.settings` when the user's own settings cannot be used. */
+export async function userPolicy(layout: Layout): Promise<Ruleset> {
+  const file = join(layout.config, 'config.json');
+  return parsePolicy(policyKeys(await readSettings(file)), { source: 'user', file });
 }
 
 function policyKeys({ network, egress }: PolicyKeys): PolicyKeys {

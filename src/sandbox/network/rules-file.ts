@@ -28,13 +28,18 @@ export type RulesFile = Omit<v.InferOutput<typeof schema>, 'allow' | 'deny'> & {
   deny: Entry[];
 };
 
-/** One that is not there says nothing. Throws `sandbox.state-corrupt`: then nothing is allowed. */
-export async function readRulesFile(file: string): Promise<RulesFile> {
+/**
+ * One that is not there says nothing, unless it `mustBe`: a sandbox's own is made with it, and may say that there is no
+ * network. Throws `sandbox.state-corrupt`: then nothing is allowed.
+ */
+export async function readRulesFile(file: string, { mustBe = false } = {}): Promise<RulesFile> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { version: 1, allow: [], deny: [] };
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    if (isMissing && mustBe) throw missing(file);
+    if (isMissing) return { version: 1, allow: [], deny: [] };
     throw corrupt(file, (error as Error).message);
   }
   let value: unknown;
@@ -58,5 +63,13 @@ function corrupt(file: string, why: string): WarrenError {
     code: 'sandbox.state-corrupt',
     message: `cannot read ${file}: ${why}`,
     remedy: `move it away: mv '${file}' '${file}.bad' (what was allowed in it is denied then)`,
+  });
+}
+
+function missing(file: string): WarrenError {
+  return new WarrenError({
+    code: 'sandbox.state-corrupt',
+    message: `cannot read ${file}: it is gone, and with it what was denied in it`,
+    remedy: 'say anew what this sandbox may: warren policy allow NAME HOST, or warren policy deny NAME HOST',
   });
 }
