@@ -98,6 +98,8 @@ async function ask(
     signal,
     timeout: HEAD_TIMEOUT_MS,
   });
+  // It comes paused: nothing of it may be lost before somebody reads.
+  asked.once('socket', (each) => each.resume());
   asked.on('timeout', () => asked.destroy(new Error(`no answer for ${HEAD_TIMEOUT_MS / 1000} s`)));
   asked.end();
   const [response] = (await once(asked, 'response')) as [IncomingMessage];
@@ -118,6 +120,7 @@ async function secured(
     createConnection: () => socket,
     signal,
   });
+  through.once('socket', (each) => each.resume());
   through.end();
   const [answer, tunnel] = (await once(through, 'connect')) as [IncomingMessage, Duplex];
   if (answer.statusCode !== 200) throw new Error(`the way out is closed: ${answer.statusCode}`);

@@ -47,6 +47,7 @@ export async function runAttacks(
       name: `attack-${id}`,
       path: null,
       environment: null,
+      build: null,
       cpus: null,
       memoryMib: null,
       diskGib: null,
