@@ -75,8 +75,18 @@ describe('a Dockerfile', { skip: missing }, () => {
     await until('the machine is gone', () => vmms().length === 0);
   }
 
+  /** The VMMs in those boxes, by the name that both have. */
+  const vmmsInside = () => {
+    const names = new Set(readdirSync(join(warren.data, 'builds')).map((id) => `warren-${id}`));
+    return processes((args) => names.has(args[args.indexOf('-name') + 1] ?? ''));
+  };
+
+  /** The boxes of this Warren's builders: their arguments name its home. */
   const vmms = () =>
-    processes((args) => args.some((arg) => arg.startsWith('warren-build-')) && args.includes('-name'));
+    processes(
+      (args) =>
+        args.some((arg) => arg.startsWith('warren-build-')) && args.some((arg) => arg.includes(warren.home)),
+    );
 
   it('is built as it says: files, owners, modes, users, mounts, stages, here-documents, triggers', async () => {
     const archive = execFileSync('tar', ['-C', folderOf({ 'deep/file': 'packed' }), '-c', '.']);
@@ -287,7 +297,7 @@ RUN --network=none ["/bin/busybox", "sh", "-c", "! wget -T 2 -qO- ${url}"]
 
     const killed = warren.run(args, { cwd: folder });
     await until('the step runs', () => vmms().length > 0 && stepRuns());
-    for (const each of vmms()) process.kill(each, 'SIGKILL');
+    for (const each of vmmsInside()) process.kill(each, 'SIGKILL');
     const ended = await killed;
     assert.notEqual(ended.code, 0);
     assert.match(ended.stderr, /\[(build\.step-failed|machine\.[a-z-]+)\]/);
