@@ -2,6 +2,8 @@
 
 import * as canonicalHost from './canonical-host.ts';
 import * as dnsQuestion from './dns-question.ts';
+import * as dockerfile from './dockerfile.ts';
+import * as pathPattern from './path-pattern.ts';
 import * as policyFile from './policy-file.ts';
 import * as pushCommands from './push-commands.ts';
 import * as requestPath from './request-path.ts';
@@ -11,6 +13,8 @@ import type { Target } from './target.ts';
 export const targets: Record<string, Target> = {
   'canonical-host': canonicalHost,
   'dns-question': dnsQuestion,
+  dockerfile,
+  'path-pattern': pathPattern,
   'policy-file': policyFile,
   'push-commands': pushCommands,
   'request-path': requestPath,
