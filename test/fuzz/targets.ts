@@ -6,6 +6,8 @@ import * as channelAttach from './channel-attach.ts';
 import * as clientHello from './client-hello.ts';
 import * as dnsQuestion from './dns-question.ts';
 import * as frontHttp2 from './front-http2.ts';
+import * as dockerfile from './dockerfile.ts';
+import * as pathPattern from './path-pattern.ts';
 import * as policyFile from './policy-file.ts';
 import * as pushCommands from './push-commands.ts';
 import * as requestHead from './request-head.ts';
@@ -21,6 +23,8 @@ const all: Record<string, Target> = {
   'client-hello': clientHello,
   'dns-question': dnsQuestion,
   'front-http2': frontHttp2,
+  dockerfile,
+  'path-pattern': pathPattern,
   'policy-file': policyFile,
   'push-commands': pushCommands,
   'request-head': requestHead,

@@ -18,7 +18,7 @@ export const dockerfileLimits = {
   /** All cache texts of a stage together. */
   planChars: 64 * 1024 * 1024,
   /** Comparisons of one pattern with one text. */
-  patternSteps: 20_000_000,
+  patternSteps: 5_000_000,
   ignoreFileBytes: 1024 * 1024,
   ignorePatterns: 10_000,
 };

@@ -1,6 +1,6 @@
 // COPY and ADD → a step: where files come from, where they go, what is done to them.
 
-import { basePath, cleanPath, joinPath, resolveDestination } from './paths.ts';
+import { basePath, joinPath, resolveDestination } from './paths.ts';
 import { OTHER_BUILDER, Problem, quote } from './problem.ts';
 import { MAIN_CONTEXT } from './source.ts';
 import { copySource } from './stage-sources.ts';
@@ -49,12 +49,12 @@ export function hasWildcards(path: string): boolean {
 }
 
 function sourceOf(word: string, parents: boolean): CopySource {
-  const path = cleanPath(joinPath('/', word));
+  const path = joinPath('/', word);
   const required = !hasWildcards(word);
   if (!parents) return { path, pivot: '/', required };
   const at = word.indexOf('/./');
   if (at < 0) return { path, pivot: '/', required };
-  return { path, pivot: cleanPath(joinPath('/', word.slice(0, at))), required };
+  return { path, pivot: joinPath('/', word.slice(0, at)), required };
 }
 
 function inlineOf(

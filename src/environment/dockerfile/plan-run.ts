@@ -28,7 +28,7 @@ export function planRun(state: StageState, statement: RunStatement): Omit<RunSte
     kind: 'run',
     line: at.position.line,
     text: textOf(trim(at.original) + summary, (text) =>
-      state.fill(text, { rawQuotes: true, keepUnset: true }, masked),
+      state.fill(text, { rawQuotes: true, rawEscapes: true, keepUnset: true }, masked),
     ),
     argv,
     env: [...state.env],

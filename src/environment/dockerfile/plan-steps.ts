@@ -6,6 +6,7 @@ import { parseTrigger, within } from './parse.ts';
 import { cleanPath, resolvePath } from './paths.ts';
 import { planCopy } from './plan-copy.ts';
 import { planRun } from './plan-run.ts';
+import { Problem } from './problem.ts';
 import { type Source, uniqueSources } from './source.ts';
 import type { PlannedStage, StageBase, StagePlan, StepsPlan } from './stage-plan.ts';
 import { checkPath, DEFAULT_PATH, StageState } from './stage-state.ts';
@@ -32,6 +33,7 @@ export function planSteps(plan: StagePlan, stage: PlannedStage, base: StageBase)
     within(plan.file, statement.at, () => {
       const planned = planStep(state, statement);
       if (planned === null) return;
+      for (const source of sourcesOf(planned)) refuseLaterStage(plan, stage, source);
       const cacheText = cacheTextOf(planned);
       state.count(cacheText);
       steps.push({ ...planned, cacheText });
@@ -66,6 +68,15 @@ function planWorkdir(
   if (path === '/') return null;
   const text = textOf(trim(at.original), (original) => state.fill(original));
   return { kind: 'workdir', line: at.position.line, text, path, user: config.User };
+}
+
+/** Of the file's own instructions that is known before; an image's ONBUILD triggers are only read here. */
+function refuseLaterStage({ all }: StagePlan, { index }: PlannedStage, source: Source): void {
+  if (source.kind !== 'stage' || source.index < index) return;
+  const name = all[source.index]!.name ?? `number ${source.index}`;
+  throw new Problem(
+    `the image's ONBUILD trigger reads from the stage ${name}, which does not stand before this one`,
+  );
 }
 
 function isOutside(source: Source): boolean {
