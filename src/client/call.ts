@@ -1,5 +1,6 @@
 // One call to the daemon: JSON both ways, or a stream of lines that ends with a result.
 
+import type { Readable } from 'node:stream';
 import type { Progress, StreamedLine } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { readText, type Transport } from './transport.ts';
@@ -33,7 +34,7 @@ export async function callStreamed<T>(
   const answer = await transport.send({ method: 'POST', path, ...jsonBody(body), ...(signal && { signal }) });
   let kept = '';
   answer.setEncoding('utf8');
-  for await (const chunk of answer as AsyncIterable<string>) {
+  for await (const chunk of untilCut(answer, signal)) {
     kept += chunk;
     const lines = kept.split('\n');
     kept = lines.pop()!;
@@ -45,11 +46,27 @@ export async function callStreamed<T>(
       else return line.result;
     }
   }
-  throw new WarrenError({
-    code: 'daemon.unreachable',
-    message: 'the daemon went away before it answered',
-    remedy: 'try the command again',
-  });
+  throw goneAway();
+}
+
+/** Its text. One that breaks off is told in our words, unless we left it ourselves. */
+async function* untilCut(answer: Readable, signal?: AbortSignal): AsyncGenerator<string> {
+  try {
+    yield* answer as AsyncIterable<string>;
+  } catch (cause) {
+    throw signal?.aborted ? cause : goneAway(cause);
+  }
+}
+
+function goneAway(cause?: unknown): WarrenError {
+  return new WarrenError(
+    {
+      code: 'daemon.unreachable',
+      message: 'the daemon went away before it answered',
+      remedy: 'try the command again',
+    },
+    { cause },
+  );
 }
 
 export function sandboxPath(name: string): string {

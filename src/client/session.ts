@@ -96,7 +96,7 @@ export class Session {
     });
     const reader = new EnvelopeReader();
     let ended = false;
-    for await (const chunk of answer as AsyncIterable<Buffer>) {
+    for await (const chunk of untilCut(answer, signal)) {
       for (const envelope of reader.push(chunk)) {
         if (envelope.error) {
           throw new WarrenError({
@@ -105,17 +105,15 @@ export class Session {
           });
         }
         for (const event of eventsOf(envelope.value)) {
+          // Whatever a hostile agent says of a process that has ended.
+          if (ended) continue;
           if (event.kind === 'started') this.pid = event.pid;
           if (event.kind === 'ended') ended = true;
           yield event;
         }
       }
     }
-    if (!ended)
-      throw new WarrenError({
-        code: 'machine.channel-closed',
-        message: 'the connection to the sandbox was lost',
-      });
+    if (!ended) throw lost();
   }
 
   #headers(): Record<string, string> {
@@ -126,6 +124,26 @@ export class Session {
       }),
     };
   }
+}
+
+/** Its bytes. One that breaks off is told in our words, unless we left it ourselves. */
+async function* untilCut(answer: Readable, signal?: AbortSignal): AsyncGenerator<Buffer> {
+  try {
+    yield* answer as AsyncIterable<Buffer>;
+  } catch (cause) {
+    throw signal?.aborted ? cause : lost(cause);
+  }
+}
+
+function lost(cause?: unknown): WarrenError {
+  return new WarrenError(
+    {
+      code: 'machine.channel-closed',
+      message: 'the connection to the sandbox was lost',
+      remedy: 'look whether it still runs: warren ls',
+    },
+    { cause },
+  );
 }
 
 interface WireEvent {

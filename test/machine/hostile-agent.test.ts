@@ -7,9 +7,13 @@ import { createServer as createHttp2 } from 'node:http2';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Duplex } from 'node:stream';
+import { Duplex, Readable } from 'node:stream';
 import { afterEach, describe, it } from 'node:test';
+import { Session, type SessionEvent } from '../../src/client/session.ts';
+import type { Transport } from '../../src/client/transport.ts';
 import { Link } from '../../src/machine/link/link.ts';
+import { runInGuest } from '../../src/machine/run-in-guest.ts';
+import { encodeEnvelope } from '../../src/protocol/connect.ts';
 import { limits } from '../../src/protocol/limits.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'warren-hostile-'));
@@ -165,5 +169,92 @@ describe('an agent', () => {
     const grownMib = (process.memoryUsage().rss - before) / 1024 ** 2;
     assert.ok(grownMib < (limits.agentJsonBytes / 1024 ** 2) * 4 + 128, `${grownMib} MiB`);
     link.close();
+  });
+
+  it('whose program prints without end is cut at a limit (AP 65)', async () => {
+    const output = encodeEnvelope({
+      event: { data: { stdout: Buffer.alloc(512 * 1024).toString('base64') } },
+    });
+    await agent(
+      afterAck((socket) =>
+        http2On(socket, (_, response) => {
+          response.on('error', () => {});
+          const pour = () => {
+            while (!response.destroyed && response.write(output));
+          };
+          response.on('drain', pour);
+          pour();
+        }),
+      ),
+    );
+    const link = await Link.open(socketPath, { timeoutMs: 5000 });
+    await assert.rejects(runInGuest(link, 'yes', []), {
+      code: 'machine.agent-garbage',
+      message: /yes printed more/,
+    });
+    link.close();
+  });
+
+  it('cannot change an object’s nature by its JSON, nor nest it until something gives (AP 62)', async () => {
+    const deep = `${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`;
+    const answers: Record<string, string> = {
+      '/proto': '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"a":1,"a":2}',
+      '/deep': deep,
+      '/number': '{"n":1e999,"m":99999999999999999999}',
+      '/bytes': '{"text":"\xff\xfe"}',
+    };
+    await agent(
+      afterAck((socket) =>
+        http2On(socket, (request, response) => void response.end(answers[request.url!]!, 'latin1')),
+      ),
+    );
+    const link = await Link.open(socketPath, { timeoutMs: 5000 });
+    for (const path of Object.keys(answers)) await link.json(path);
+    assert.equal(({} as Record<string, unknown>)['polluted'], undefined);
+    link.close();
+  });
+});
+
+describe('what an agent says of a process (AP 63)', () => {
+  const events = async (...messages: object[]) => {
+    const transport = {
+      send: async () => Readable.from([Buffer.concat(messages.map(encodeEnvelope))]),
+    } as unknown as Transport;
+    const seen: SessionEvent[] = [];
+    for await (const event of Session.on(transport, 'demo').start({ command: 'true', args: [] }))
+      seen.push(event);
+    return seen;
+  };
+  const start = { event: { start: { pid: 7 } } };
+  const end = (exitCode: number) => ({ event: { end: { exitCode } } });
+
+  it('counts once: no output and no other end after its end', async () => {
+    const seen = await events(start, end(3), { event: { data: { stdout: 'AAAA' } } }, end(0), start);
+    assert.deepEqual(
+      seen.map(({ kind }) => kind),
+      ['started', 'ended'],
+    );
+    assert.deepEqual(seen.at(-1), { kind: 'ended', exitCode: 3, signal: null });
+  });
+
+  it('that never ended is a connection that was lost', async () => {
+    await assert.rejects(events(start, { event: { data: { stdout: 'AAAA' } } }), {
+      code: 'machine.channel-closed',
+    });
+  });
+
+  it('that breaks off is told in words', async () => {
+    const transport = {
+      send: async () =>
+        new Readable({
+          read() {
+            this.destroy(new Error('aborted'));
+          },
+        }),
+    } as unknown as Transport;
+    const all = async () => {
+      for await (const _ of Session.on(transport, 'demo').start({ command: 'true', args: [] }));
+    };
+    await assert.rejects(all(), { code: 'machine.channel-closed', message: /was lost/ });
   });
 });

@@ -125,6 +125,20 @@ describe('a computer', () => {
     assert.match(stderr, /mv /);
   });
 
+  it('where it is called with sudo, in the home of whoever calls: refused, and nothing of root is left there (MU 117)', async (t) => {
+    if (process.getuid?.() !== 0) return t.skip('only root can be called by sudo');
+    const home = join(warren.home, 'callers');
+    mkdirSync(home);
+    chownSync(home, 65534, 65534);
+    const { stderr } = await warren.fails(['ls'], 'host.foreign-folder', {
+      env: { HOME: home, SUDO_UID: '65534' },
+    });
+    assert.match(stderr, /without sudo/);
+    assert.deepEqual(readdirSync(home), []);
+    // By root's own home it is root's own.
+    assert.equal((await warren.run(['ls'], { env: { SUDO_UID: '65534' } })).code, 0);
+  });
+
   it('where two daemons are started at once', async () => {
     await warren.ok(['daemon', 'stop']);
     const starts = await Promise.all(Array.from({ length: 6 }, () => warren.run(['daemon', 'start'])));

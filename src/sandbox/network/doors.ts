@@ -30,6 +30,8 @@ export class Doors {
   readonly #open = new Map<string, Open>();
   readonly #questions = new Map<string, Questions>();
   readonly #watch: FileWatch;
+  /** Whose door is about to start: what it reads is looked at before, so that no edit after goes unseen. */
+  readonly #starting = new Set<string>();
 
   /** `program`: the built `door-process.js`. */
   constructor(conductor: Conductor, program: string) {
@@ -61,6 +63,8 @@ export class Doors {
       questions,
       config: async () => {
         const files = doorFiles(this.#conductor.files(sandbox).folder);
+        this.#starting.add(id);
+        await this.#watch.look();
         return {
           type: 'config',
           name: sandbox.record.name,
@@ -85,6 +89,7 @@ export class Doors {
   async close(id: string): Promise<void> {
     const open = this.#open.get(id);
     this.#open.delete(id);
+    this.#starting.delete(id);
     await open?.keeper.close();
   }
 
@@ -169,7 +174,11 @@ export class Doors {
 
   /** Of sandboxes whose door runs now: the next door reads them anyhow. */
   #handWritten(): string[] {
-    const running = this.#conductor.list().filter(({ record }) => this.pid(record.id) !== undefined);
+    const running = this.#conductor.list().filter(({ record: { id } }) => {
+      if (this.pid(id) === undefined) return this.#starting.has(id);
+      this.#starting.delete(id);
+      return true;
+    });
     if (running.length === 0) return [];
     const roots = running.flatMap(({ record }) => (record.repository ? [record.repository.root] : []));
     return [
