@@ -10,16 +10,16 @@ import { storeFolders } from '../../host/layout.ts';
 import type { Progress } from '../../protocol/api.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import type { Image, Layer } from '../image.ts';
-import { ensureLayer, type StoredLayer } from '../layer.ts';
+import type { StoredLayer } from '../layer.ts';
 import { ensureImageOf, writeTree } from '../layered-image.ts';
 import { settingsOf } from '../manifest.ts';
-import { type Bench, perform } from './perform.ts';
+import type { Bench } from './perform.ts';
 import { beginningOf, isKnown, planRuns, type RunPlan, treeName } from './plan-runs.ts';
-import { type BuildSecrets, SecretGuard } from './secrets.ts';
+import { runStep, type StepReport, stageName } from './run-step.ts';
+import type { BuildSecrets } from './secrets.ts';
 import type { Sources } from './sources.ts';
-import { type KeyedStep, layersOf, prepareStages, type StageState, type Stages } from './stages.ts';
+import { layersOf, prepareStages, type StageState, type Stages } from './stages.ts';
 import { StepLog } from './step-log.ts';
-import { keepStep } from './step-store.ts';
 import type { OpenWorkshop, Tree, Workshop } from './workshop.ts';
 
 export interface BuildRequest {
@@ -39,7 +39,7 @@ export interface BuildRequest {
 export interface BuildResult {
   image: Image;
   config: ImageConfig;
-  steps: { text: string; line: number; cached: boolean; durationMs: number }[];
+  steps: StepReport[];
   withheld: string[];
 }
 
@@ -51,7 +51,7 @@ export async function buildImage(request: BuildRequest): Promise<BuildResult> {
   const folders = storeFolders(store);
   onProgress({ step: 'reading the Dockerfile' });
   const stages = await prepareStages(plan, sources, folders, request.useKnown);
-  const report: BuildResult['steps'] = [];
+  const report: StepReport[] = [];
   if (!isKnown(stages, plan.target)) await runAll(stages, request, report);
   else tellKnown(stages.get(plan.target)!, report, onProgress);
   const target = stages.get(plan.target)!;
@@ -66,7 +66,7 @@ export async function buildImage(request: BuildRequest): Promise<BuildResult> {
   return { image, config: target.config, steps: report, withheld: await sources.withheld() };
 }
 
-async function runAll(stages: Stages, request: BuildRequest, report: BuildResult['steps']): Promise<void> {
+async function runAll(stages: Stages, request: BuildRequest, report: StepReport[]): Promise<void> {
   const { store, plan, sources, secrets, signal, onProgress, scratchFolder } = request;
   const images = new Map<string, StoredLayer[]>();
   for (const stage of stages.values())
@@ -118,7 +118,7 @@ async function runAll(stages: Stages, request: BuildRequest, report: BuildResult
   }
 }
 
-function tellKnown(stage: StageState, report: BuildResult['steps'], onProgress: (p: Progress) => void): void {
+function tellKnown(stage: StageState, report: StepReport[], onProgress: (p: Progress) => void): void {
   for (const [nr, { step, layer }] of stage.steps.entries()) {
     if (nr >= stage.known || layer === undefined) continue;
     onProgress({ step: `${titleOf(stage, nr)} (cached)` });
@@ -183,76 +183,6 @@ async function beginStage(
   if (layer !== undefined) return await builder.beginStage(name, { layer });
   const below = 'stage' in stage.on && !isEmpty(stages, stage.on.stage) ? stage.on.stage : undefined;
   await builder.beginStage(name, below === undefined ? null : { stage: stageName(below) });
-}
-
-const stageName = (index: number) => `s${index}`;
-
-async function runStep(
-  bench: Bench,
-  stage: StageState,
-  keyed: KeyedStep,
-  store: string,
-  title: string,
-): Promise<BuildResult['steps'][number]> {
-  const { builder } = bench.workshop;
-  const { step } = keyed;
-  const name = stageName(stage.planned.index);
-  const startedMs = performance.now();
-  const { exitCode, status } = await perform(bench, name, keyed).catch(async (cause: unknown) => {
-    throw await stepFailed(bench, keyed, title, WarrenError.from(cause).message, cause);
-  });
-  if (exitCode !== 0)
-    throw await stepFailed(bench, keyed, title, exitCode < 0 ? status : `it exited with ${exitCode}`);
-  const changed = await builder.closeStep(name, true);
-  const folders = storeFolders(store);
-  const layer = changed ? await receive(bench, name, folders.layers) : null;
-  keyed.layer = layer;
-  const durationMs = performance.now() - startedMs;
-  await keepStep(keyed.key, { text: step.text, layer, durationMs }, folders);
-  return { text: step.text, line: step.line, cached: false, durationMs: Math.round(durationMs) };
-}
-
-async function receive({ workshop, secrets, signal }: Bench, stage: string, folder: string) {
-  return await ensureLayer(
-    {
-      diffId: null,
-      blob: null,
-      open: async () => {
-        const tar = await workshop.builder.layer(stage);
-        const guard = new SecretGuard(secrets);
-        tar.on('error', (error) => guard.destroy(error));
-        return tar.pipe(guard);
-      },
-    },
-    { folder, signal },
-  );
-}
-
-async function stepFailed(
-  { workshop, log, signal }: Bench,
-  { step }: KeyedStep,
-  title: string,
-  why: string,
-  cause?: unknown,
-): Promise<WarrenError> {
-  const known = cause instanceof WarrenError ? cause.toJSON() : undefined;
-  if (signal.aborted) return new WarrenError({ code: 'usage.cancelled', message: 'cancelled' }, { cause });
-  const denied = await workshop.denied().catch(() => []);
-  const said = log.tail.length > 0 ? `\n  ${log.tail.join('\n  ')}` : '';
-  const refused = denied.length > 0 ? `\n  not let through: ${denied.join('; ')}` : '';
-  return new WarrenError(
-    {
-      code: known?.code.startsWith('build.') ? known.code : 'build.step-failed',
-      message: `cannot build line ${step.line}, ${title}: ${why}${said}${refused}`,
-      remedy:
-        known?.remedy ??
-        (denied.length > 0
-          ? 'allow what it needs in warren.json: "egress": {"allow": ["HOST"]}'
-          : 'mend the step and build again: what came before it is kept'),
-      details: { line: step.line, step: step.text.slice(0, 500) },
-    },
-    { cause },
-  );
 }
 
 /** Two blocks of zeros. */
