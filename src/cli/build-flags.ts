@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import type { BuildWish } from '../protocol/api.ts';
+import type { BuildWish, Engine } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { collect } from './declare.ts';
 
@@ -16,6 +16,7 @@ export interface BuildFlags {
   /** false: `--no-cache`. */
   cache?: boolean;
   progress?: 'auto' | 'plain';
+  builder?: Engine;
 }
 
 const SECRET_MAX_BYTES = 500 * 1024;
@@ -37,15 +38,28 @@ export function withBuildFlags(command: Command): Command {
       [],
     )
     .option('--no-cache', 'run every step of the Dockerfile')
+    .addOption(
+      new Option('--builder <engine>', 'build with an engine of yours, on this computer').choices([
+        'docker',
+        'podman',
+        'buildah',
+      ]),
+    )
     .addOption(new Option('--progress <how>', 'what is shown of builds').choices(['auto', 'plain']));
 }
 
 /** null: nothing was said. */
 export function buildWish(flags: BuildFlags): BuildWish | null {
-  const { buildArg = [], target, buildContext = [], secret = [], cache = true } = flags;
-  if (buildArg.length + buildContext.length + secret.length === 0 && target === undefined && cache)
+  const { buildArg = [], target, buildContext = [], secret = [], cache = true, builder } = flags;
+  if (
+    buildArg.length + buildContext.length + secret.length === 0 &&
+    target === undefined &&
+    cache &&
+    !builder
+  )
     return null;
   return {
+    builder: builder ?? null,
     args: Object.fromEntries(buildArg.map(argument)),
     target: target ?? null,
     contexts: Object.fromEntries(buildContext.map(contextOf)),

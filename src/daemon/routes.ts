@@ -28,6 +28,7 @@ const optionalNumber = v.nullable(v.number());
 const words = v.record(v.pipe(v.string(), v.maxLength(4096)), v.pipe(v.string(), v.maxLength(131_072)));
 const buildSchema = v.nullable(
   v.object({
+    builder: v.nullable(v.picklist(['docker', 'podman', 'buildah'])),
     args: words,
     target: optionalText,
     contexts: words,

@@ -49,7 +49,14 @@ interface ReferenceRecord {
 
 /** A name that was looked up before is not looked up again, unless `fresh`: no network is needed for what is here. */
 export async function ensureOciImage(request: OciRequest): Promise<Image> {
-  const parts = await ensureOciParts(request);
+  return await nameImage(await ensureOciParts(request), request);
+}
+
+/** Makes the disk, and writes down that the name stands for it. */
+export async function nameImage(
+  parts: OciParts,
+  request: Pick<OciRequest, 'store' | 'onProgress'>,
+): Promise<Image> {
   const image = await ensureImageOf(parts, request);
   const record = await readReference(parts.reference);
   const folder = basename(image.folder);
@@ -60,10 +67,29 @@ export async function ensureOciImage(request: OciRequest): Promise<Image> {
 
 /** As `ensureOciImage`, without making a disk of it. */
 export async function ensureOciParts(request: OciRequest): Promise<OciParts> {
+  const { environment, signal } = request;
+  if (environment.kind === 'files') {
+    const stamp = await stampOf(environment.path);
+    return await ensureParts(environment.path, stamp, () => openLocal(environment.path), request);
+  }
+  const { reference } = environment;
+  const plainRegistries = request.plainRegistries ?? [];
+  return await ensureParts(
+    formatReference(reference),
+    '',
+    () => openRemote(reference, { plainRegistries, signal }),
+    request,
+  );
+}
+
+/** `name` and `stamp` tell what was looked up; `open` looks. */
+export async function ensureParts(
+  name: string,
+  stamp: string,
+  open: () => Promise<Contents>,
+  request: Pick<OciRequest, 'store' | 'fresh' | 'signal' | 'onProgress'>,
+): Promise<OciParts> {
   const folders = storeFolders(request.store);
-  const { environment, signal, onProgress = () => {} } = request;
-  const name = environment.kind === 'files' ? environment.path : formatReference(environment.reference);
-  const stamp = environment.kind === 'files' ? await stampOf(environment.path) : '';
   const key = createHash('sha256').update(`${RECIPE}\n${name}\n${stamp}`).digest('hex').slice(0, 24);
   const reference = referenceFile(folders.references, key);
   const known = request.fresh ? undefined : await readReference(reference);
@@ -71,11 +97,8 @@ export async function ensureOciParts(request: OciRequest): Promise<OciParts> {
   const kept = known && (await storedLayers(folders.layers, known.parts.layers));
   if (kept) return { ...known.parts, layers: kept, reference };
 
-  onProgress({ step: `looking at ${name}` });
-  const contents =
-    environment.kind === 'files'
-      ? await openLocal(environment.path)
-      : await openRemote(environment.reference, { plainRegistries: request.plainRegistries ?? [], signal });
+  request.onProgress?.({ step: `looking at ${name}` });
+  const contents = await open();
   refuseForeign(contents, name);
   const layers = await fetchLayers(contents, folders.layers, request);
   if (contents.digest === '') await refuseArchive(layers);
@@ -127,7 +150,7 @@ function refuseForeign({ config: { os, architecture } }: Contents, name: string)
 async function fetchLayers(
   { layers }: Contents,
   folder: string,
-  { signal, onProgress = () => {} }: OciRequest,
+  { signal, onProgress = () => {} }: Pick<OciRequest, 'signal' | 'onProgress'>,
 ): Promise<StoredLayer[]> {
   const total = layers.reduce((sum, { blob }) => sum + (blob?.size ?? 0), 0);
   let done = 0;

@@ -68,8 +68,13 @@ export interface MachineView {
   cpuSeconds: number;
 }
 
+/** Engines of the user that can build in place of a builder machine. */
+export type Engine = 'docker' | 'podman' | 'buildah';
+
 /** How an environment is built that has to be built. */
 export interface BuildWish {
+  /** null: a builder machine. */
+  builder: Engine | null;
   /** `--build-arg`. */
   args: Record<string, string>;
   target: string | null;

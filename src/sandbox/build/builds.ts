@@ -12,7 +12,14 @@ import {
 } from '../../environment/dockerfile/index.ts';
 import type { DockerfileEnvironment } from '../../environment/index.ts';
 import { buildCacheFiles, buildFiles } from '../../host/layout.ts';
-import { buildImage, FileDigests, type Image, ownArchitecture, Sources } from '../../image/index.ts';
+import {
+  buildImage,
+  buildWithEngine,
+  FileDigests,
+  type Image,
+  ownArchitecture,
+  Sources,
+} from '../../image/index.ts';
 import type { BuildWish } from '../../protocol/api.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { isEnvFile } from '../../repo/index.ts';
@@ -44,7 +51,40 @@ export class Builds {
   ensure(wanted: WantedBuild, onProgress: OnProgress, signal?: AbortSignal): Promise<Image> {
     const { environment, fresh, build } = wanted;
     const key = JSON.stringify([environment, fresh, build]);
-    return this.#running.do(key, (tell, either) => this.#build(wanted, tell, either), onProgress, signal);
+    const make = build?.builder ? this.#withEngine : this.#build;
+    return this.#running.do(key, (tell, either) => make.call(this, wanted, tell, either), onProgress, signal);
+  }
+
+  async #withEngine(
+    { environment, fresh = false, build }: WantedBuild,
+    onProgress: OnProgress,
+    signal: AbortSignal,
+  ): Promise<Image> {
+    return await this.#inFolder(async (id) => {
+      const { bases: scratchFolder } = buildFiles(this.#rooms.layout, id);
+      return await buildWithEngine({
+        store: this.#rooms.store,
+        engine: build!.builder!,
+        environment,
+        build: build!,
+        fresh,
+        scratchFolder,
+        signal,
+        onProgress,
+      });
+    });
+  }
+
+  /** A folder for one build, gone when it ends. */
+  async #inFolder<T>(work: (id: string) => Promise<T>): Promise<T> {
+    const id = newBuildId();
+    const { folder } = buildFiles(this.#rooms.layout, id);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    try {
+      return await work(id);
+    } finally {
+      await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
+    }
   }
 
   async #build(wanted: WantedBuild, onProgress: OnProgress, signal: AbortSignal): Promise<Image> {
@@ -77,10 +117,7 @@ export class Builds {
       signal,
       onProgress,
     });
-    const id = newBuildId();
-    const files = buildFiles(rooms.layout, id);
-    await mkdir(files.folder, { recursive: true, mode: 0o700 });
-    try {
+    return await this.#inFolder(async (id) => {
       const { image, withheld } = await buildImage({
         store: rooms.store,
         plan,
@@ -89,7 +126,7 @@ export class Builds {
           Object.entries(build?.secrets ?? {}).map(([name, value]) => [name, Buffer.from(value, 'base64')]),
         ),
         useKnown: build?.noCache !== true,
-        scratchFolder: files.bases,
+        scratchFolder: buildFiles(rooms.layout, id).bases,
         openWorkshop: async ({ layers, commands, caches, signal: either }) => {
           const profiles = profilesForCommands(commands);
           onProgress({ step: `the network of the build: ${profiles.join(', ') || 'none'}` });
@@ -112,9 +149,7 @@ export class Builds {
           step: `withheld from the build: ${withheld.slice(0, 5).join(', ')} (to carry one, name it in warren.json: "carry")`,
         });
       return image;
-    } finally {
-      await rm(files.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
-    }
+    });
   }
 }
 
