@@ -170,7 +170,11 @@ export async function readSettings(file: string): Promise<FileSettings> {
 export function parseSettings(text: string, file: string): FileSettings {
   const objection = syntaxObjection(text);
   if (objection)
-    throw new WarrenError({ code: 'usage.settings', message: `cannot read ${file}: ${objection}` });
+    throw new WarrenError({
+      code: 'usage.settings',
+      message: `cannot read ${file}: ${objection}`,
+      remedy: 'correct that line, or move the file away: until then it lets nothing out',
+    });
   const value: unknown = parse(text, [], { allowTrailingComma: true });
   const parsed = v.safeParse(fileSchema, value);
   if (parsed.success) return parsed.output;

@@ -121,8 +121,11 @@ describe('a program in the box of a VMM (VH 98)', { skip: noBox }, () => {
     const outside = await execute('bash', ['-c', reads]);
     assert.equal(outside.stdout, 'reached');
     const { file, args } = confine({ ...plan(''), binary: '/usr/bin/bash', args: () => ['-c', reads] }, box);
+    // The server cannot answer meanwhile: where it is reached, this waits.
     const { status, stdout, stderr } = spawnSync(file, args, {
       encoding: 'utf8',
+      timeout: 10_000,
+      killSignal: 'SIGKILL',
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     });
     assert.notEqual(status, 0);

@@ -95,6 +95,9 @@ describe('a value', () => {
       [add, {}, `${CANARY}\0`],
       [['secret', 'add', 'BAD', '--host', '*', '--global', '--from', 'env:REAL'], { REAL: CANARY }],
       [[...add, '--from', 'env:UNSET'], { REAL: CANARY }],
+      [[...add, '--from', 'file:/nowhere/token'], {}],
+      [[...add, '--from', `file:${home}`], {}],
+      [[...add, '--from', CANARY], {}],
     ];
     for (const [args, more, input] of wrong) {
       const { code, stdout, stderr } = await warren(args, { ...more, WARREN_DEBUG: '1' }, input);

@@ -1,5 +1,6 @@
 // `warren secret add`, `ls`, `rm`. A value is read where the user is, goes to the daemon's memory, and is never shown.
 
+import { lstatSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { addSecret, listSecrets, removeSecret } from '../../client/secrets.ts';
@@ -21,6 +22,7 @@ interface AddFlags {
 
 export async function add(name: string, flags: AddFlags): Promise<void> {
   const from = flags.from === undefined ? null : absolute(flags.from);
+  if (from?.startsWith('file:')) checkFile(name, from.slice('file:'.length));
   const value = from === null ? await askHidden(`value of ${name}: `) : fromEnvironment(name, from);
   const { replaced } = await withClient((client) =>
     addSecret(client.transport, {
@@ -52,7 +54,7 @@ export async function ls(flags: { json?: boolean }): Promise<void> {
     root ?? 'all sandboxes',
     hosts.join(' '),
     from ?? 'asked',
-    known === false ? 'not known' : 'ok',
+    known === null ? 'read when needed' : known ? 'ok' : 'not known',
   ]);
   print(table(['NAME', 'FOR', 'HOSTS', 'FROM', 'VALUE'], rows));
 }
@@ -67,6 +69,24 @@ function absolute(from: string): string {
   if (!from.startsWith('file:')) return from;
   const path = from.slice('file:'.length).replace(/^~(?=\/)/, homedir());
   return `file:${resolve(path)}`;
+}
+
+/** The door reads it later, and refuses these then: a slip is better told now. */
+function checkFile(name: string, path: string): void {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  const [why, remedy] = !found
+    ? ['there is no such file', 'look at its path']
+    : !found.isFile()
+      ? ['it is not a regular file', 'name the file itself']
+      : found.mode & 0o077
+        ? ['others may read it', `chmod 600 ${path}`]
+        : [null, ''];
+  if (why === null) return;
+  throw new WarrenError({
+    code: 'usage.secret',
+    message: `cannot add secret "${name}" from ${path}: ${why}`,
+    remedy,
+  });
 }
 
 function fromEnvironment(name: string, from: string): string | null {

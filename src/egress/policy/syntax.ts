@@ -30,11 +30,27 @@ export function syntaxObjection(text: string): string | null {
           note(`the key ${JSON.stringify(sanitizeLine(name, 40))} is there twice`, offset);
         open.at(-1)?.add(name);
       },
-      onError: (error, offset) => note(printParseErrorCode(error), offset),
+      onError: (error, offset) => note(inWords(printParseErrorCode(error)), offset),
     },
     { allowTrailingComma: true },
   );
   return objection;
+}
+
+const WORDS: Record<string, string> = {
+  CloseBracketExpected: 'a ] is missing',
+  CloseBraceExpected: 'a } is missing',
+  CommaExpected: 'a comma is missing',
+  ColonExpected: 'a : is missing after a key',
+  PropertyNameExpected: 'a key is missing, or it has no quotes',
+  ValueExpected: 'a value is missing',
+  EndOfFileExpected: 'something follows the end',
+  InvalidSymbol: 'a word that is no value: texts have quotes',
+  UnexpectedEndOfString: 'a text has no closing quote',
+};
+
+function inWords(code: string): string {
+  return WORDS[code] ?? code.replace(/[A-Z]/g, (letter, at) => (at ? ' ' : '') + letter.toLowerCase());
 }
 
 /** Where it gets too deep. Apart from the rest, because readers go down by calling themselves. */

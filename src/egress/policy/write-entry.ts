@@ -9,7 +9,8 @@ type Typed = Pick<RulesRequest, 'protocol' | 'methods' | 'paths' | 'allowPrivate
 
 /** `host`: a name, an address or a range, the first two with `:port` or without. A string where that says it all. */
 export function entryOf(host: string, { protocol, methods, paths, allowPrivate }: Typed): Entry {
-  const isRange = host.includes('/') && !host.includes('://');
+  // A name with a path is told as what it is, not as a strange range.
+  const isRange = /^[\d.:a-f[\]]+\//i.test(host);
   const isPlain = protocol === null && methods.length === 0 && paths.length === 0 && !allowPrivate;
   if (isPlain && !isRange) return host;
   const [, name = host, port] = /^(.*?)(?::(\d{1,5}))?$/s.exec(host) ?? [];

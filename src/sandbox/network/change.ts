@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import { canonical } from '../../egress/policy/canonical.ts';
 import { checkAccess } from '../../egress/policy/check.ts';
+import { inCommandWords } from '../../egress/policy/command-words.ts';
 import { createPolicy } from '../../egress/policy/judge.ts';
 import { parsePolicy } from '../../egress/policy/parse.ts';
 import type { Entry } from '../../egress/policy/rule.ts';
@@ -30,7 +31,12 @@ export async function changeRules(
     })),
   ];
   const { effect, scope } = request;
-  parsePolicy({ egress: { [effect]: entries } }, { source: scope, file: 'this rule' });
+  try {
+    parsePolicy({ egress: { [effect]: entries } }, { source: scope, file: 'this rule' });
+  } catch (error) {
+    const { name } = sandbox.record;
+    throw inCommandWords(WarrenError.from(error), { name, effect, hosts: request.hosts });
+  }
   const changed = await edit(conductor, sandbox, scope, (rules) =>
     request.remove ? withoutEntries(rules, effect, entries) : withEntries(rules, effect, entries),
   );
