@@ -45,6 +45,8 @@ export interface TestDoor {
   /** To a name by its synthetic address, as a redirected program is. */
   openName(name: string, port: number): Promise<ClientHttp2Stream>;
   tls(name: string, options?: { port?: number; alpn?: string[]; servername?: string }): Promise<TLSSocket>;
+  /** TLS that the door does not take apart: verified against the origins' authority. */
+  tlsThrough(name: string, port: number): Promise<TLSSocket>;
   /** A loopback listener whose connections are flows to `authority`. */
   listen(authority: string): Promise<number>;
   close(): Promise<void>;
@@ -111,6 +113,16 @@ export async function openDoor(options: DoorOptions = {}): Promise<TestDoor> {
         servername,
         ca: guestCa.certificatePem,
         ALPNProtocols: alpn,
+      });
+      await once(socket, 'secureConnect');
+      socket.on('error', () => {});
+      return socket;
+    },
+    async tlsThrough(name, port) {
+      const socket = connectTls({
+        socket: await self.openName(name, port),
+        servername: name,
+        ca: originCa.certificatePem,
       });
       await once(socket, 'secureConnect');
       socket.on('error', () => {});

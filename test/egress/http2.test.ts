@@ -8,8 +8,10 @@ import { createServer as createHttpServer } from 'node:http';
 import { type ClientHttp2Session, connect, performServerHandshake, type ServerHttp2Stream } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { duplexPair } from 'node:stream';
 import { after, describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { queryObjects } from 'node:v8';
 import type { RequestEvent } from '../../src/egress/audit/event.ts';
 import {
   type DoorOptions,
@@ -185,6 +187,24 @@ describe('HTTP/2', () => {
     await new Promise((resolve) => stream.once('close', resolve));
     assert.notEqual(stream.rstCode, 0);
   });
+});
+
+it('a connection that is over is kept by nobody', async () => {
+  const opened = await door();
+  const [ours] = duplexPair();
+  const one = performServerHandshake(ours);
+  one.on('error', () => {});
+  const count = () => queryObjects(one.constructor as never, { format: 'count' });
+  const before = count();
+  for (let nr = 0; nr < 5; nr++) {
+    const session = await client(opened);
+    const stream = session.request({ ':path': '/' });
+    await once(stream, 'response');
+    session.destroy();
+  }
+  await until(() => opened.door.flows === 0);
+  await until(() => count() <= before);
+  one.destroy();
 });
 
 describe('a real client', () => {

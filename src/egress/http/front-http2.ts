@@ -37,8 +37,11 @@ export function serveHttp2(socket: Duplex, http: HttpFlow, { headerBytes }: Door
     maxSessionMemory: MAX_SESSION_MIB,
   });
   session.on('error', () => {});
-  session.setTimeout(IDLE_MS, () => session.close());
+  // Not the session's own: Node 24 does not clear that one when the session is destroyed, and so keeps the session.
+  const idle = setTimeout(() => session.close(), IDLE_MS).unref();
+  session.once('close', () => clearTimeout(idle));
   session.on('stream', (stream, headers, flags, rawHeaders?: string[]) => {
+    idle.refresh();
     stream.on('error', () => {});
     const ended = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
     void answer(stream, rawHeaders ?? flat(headers), ended, http).catch(() => abort(stream));
