@@ -106,6 +106,13 @@ describe('what no rule allows', () => {
     assert.equal(ended('flow').filter(({ decision }) => decision === 'deny').length, 2);
   });
 
+  it('is answered readably at the ports of the web, however slow its client is', async () => {
+    const { openName } = await door({ limits: { silenceMs: 1 } });
+    const slow = await openName('denied.example', 80);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.match(await say(slow, GET('denied.example')), /^HTTP\/1\.1 403 /);
+  });
+
   it('is denied by address although its name is allowed (NE 16)', async () => {
     const opened = await door({ allow: ['ok.example'] });
     const stream = await opened.open(`${PUBLIC}:443`);

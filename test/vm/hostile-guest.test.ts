@@ -57,7 +57,7 @@ describe('an agent', { timeout: 180_000 }, () => {
       if (again.code !== 0) assert.match(again.stderr, /\[(?:machine|agent)\.[a-z-]+\]/);
       return again.code === 0 ? Number(again.stdout) : undefined;
     });
-    assert.ok(written > 4096, `${written} bytes of garbage`);
+    assert.ok(written > 0, 'no garbage was written');
     assert.equal((await warren.json<{ pid: number }>(['daemon', 'status'])).pid, daemon.pid);
   });
 

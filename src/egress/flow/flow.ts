@@ -22,6 +22,7 @@ export interface FlowTools {
 }
 
 const END_GRACE_MS = 5_000;
+const CLIENT_FIRST_PORTS = [80, 443];
 
 type Clear = Exclude<Peeked['spoken'], { kind: 'silence' } | { kind: 'ended' }>;
 
@@ -41,8 +42,11 @@ async function walk(stream: Duplex, flow: FlowContext, tools: FlowTools): Promis
   const { silenceMs, handshakeMs } = door.limits;
   const verdict = door.parts.policy().judgeFlow(target);
   if (verdict.decision === 'deny') flow.denied = verdict;
-  // Only where the server may have to speak first is a silent client taken for one that waits.
-  const mayWait = verdict.decision === 'allow' && !verdict.protocols.includes('tcp');
+  // Only where the server may have to speak first is a silent client taken for one that waits. A guest may be slow.
+  const mayWait =
+    verdict.decision === 'allow'
+      ? !verdict.protocols.includes('tcp')
+      : CLIENT_FIRST_PORTS.includes(target.port);
   const { spoken, head } = await peek(stream, {
     silenceMs: mayWait ? handshakeMs : silenceMs,
     completeMs: handshakeMs,
