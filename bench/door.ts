@@ -1,19 +1,30 @@
 // What the door costs, on the host alone: guest, door and origin are three processes on loopback. Figures of one run
-// compare with each other. `npm run bench -- door 5` repeats each five times; `--profile` writes the door's CPU profile.
+// compare with each other. `npm run bench -- door 5` repeats each five times; `--only bulk,held` leaves out the other
+// sections, `--exact 6` carries 6 GiB each way, and `--profile` writes the door's CPU profile.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { DOOR_ENVIRONMENT, DOOR_NODE_FLAGS } from '../src/egress/door/node-flags.ts';
 import { Authority, createAuthority } from '../src/egress/tls/authority.ts';
 import { processUse } from '../src/host/processes.ts';
 import type { Latency, Load, OriginPorts } from './door/words.ts';
 
-const REPEATS = Number(process.argv[2]) || 5;
-const PROFILE = process.argv.includes('--profile');
+const { values, positionals } = parseArgs({
+  options: {
+    profile: { type: 'boolean', default: false },
+    only: { type: 'string', default: 'requests,latency,bulk,held,exact' },
+    exact: { type: 'string', default: '1' },
+  },
+  allowPositionals: true,
+});
+const REPEATS = Number(positionals[0]) || 5;
+const PROFILE = values.profile;
+const wanted = (section: string) => values.only.split(',').includes(section);
 const MIB = 1_024 ** 2;
 const BULK_BYTES = 256 * MIB;
 const MOST_FLOWS = 512;
@@ -70,52 +81,80 @@ async function measure(): Promise<void> {
   };
   const cpu = () => processUse(door.child.pid!)!.cpuSeconds;
 
-  const perRequest: number[] = [];
-  const rates = await repeat(async () => {
-    const before = cpu();
-    const rate = await load<number>({ type: 'requests', connections: 32, seconds: 4 });
-    perRequest.push(((cpu() - before) * 1_000) / (rate * 4));
-    return rate;
-  });
-  row('small HTTPS requests, 32 connections', '/s', rates, '≥ 1000');
-  row('the door’s CPU for one of them', 'ms', perRequest.slice(1));
-  latency(
-    'small HTTPS request',
-    await repeat(() => load<Latency>({ type: 'latency', requests: 300 })),
-    '≤ 5',
-  );
-  latency(
-    'new HTTPS connection and request',
-    await repeat(() => load<Latency>({ type: 'connect', connections: 30 })),
-  );
-
-  // By turns, so that what else this computer does falls on both.
-  const bulk = await repeat(async () => {
-    const [tcp, https, tcpAround, httpsAround] = [
-      await load<number>({ type: 'bulk', bytes: BULK_BYTES, over: 'tcp', around: false }),
-      await load<number>({ type: 'bulk', bytes: BULK_BYTES, over: 'https', around: false }),
-      await load<number>({ type: 'bulk', bytes: BULK_BYTES, over: 'tcp', around: true }),
-      await load<number>({ type: 'bulk', bytes: BULK_BYTES, over: 'https', around: true }),
-    ];
-    return { tcp, https, tcpAround, httpsAround };
-  });
-  const rate = (name: string, key: keyof (typeof bulk)[number]) =>
-    row(
-      name,
-      'Mbit/s',
-      bulk.map((each) => each[key]),
+  if (wanted('requests')) {
+    const perRequest: number[] = [];
+    const rates = await repeat(async () => {
+      const before = cpu();
+      const rate = await load<number>({ type: 'requests', connections: 32, seconds: 4 });
+      perRequest.push(((cpu() - before) * 1_000) / (rate * 4));
+      return rate;
+    });
+    row('small HTTPS requests, 32 connections', '/s', rates, '≥ 1000');
+    row('the door’s CPU for one of them', 'ms', perRequest.slice(1));
+  }
+  if (wanted('latency')) {
+    latency(
+      'small HTTPS request',
+      await repeat(() => load<Latency>({ type: 'latency', requests: 300 })),
+      '≤ 5',
     );
-  rate('bulk TCP', 'tcp');
-  rate('bulk HTTPS, intercepted', 'https');
-  rate('bulk TCP without a door', 'tcpAround');
-  rate('bulk HTTPS without a door', 'httpsAround');
-  row(
-    'intercepted : TCP',
-    '%',
-    bulk.map(({ tcp, https }) => (100 * https) / tcp),
-    '≥ 60',
-  );
+    latency(
+      'new HTTPS connection and request',
+      await repeat(() => load<Latency>({ type: 'connect', connections: 30 })),
+    );
+  }
+  if (wanted('bulk')) {
+    // By turns, so that what else this computer does falls on both.
+    const bulk = await repeat(async () => {
+      const [tcp, https, tcpAround, httpsAround] = [
+        await load<number>({ type: 'bulk', bytes: BULK_BYTES, over: 'tcp', around: false }),
+        await load<number>({ type: 'bulk', bytes: BULK_BYTES, over: 'https', around: false }),
+        await load<number>({ type: 'bulk', bytes: BULK_BYTES, over: 'tcp', around: true }),
+        await load<number>({ type: 'bulk', bytes: BULK_BYTES, over: 'https', around: true }),
+      ];
+      return { tcp, https, tcpAround, httpsAround };
+    });
+    const rate = (name: string, key: keyof (typeof bulk)[number]) =>
+      row(
+        name,
+        'Mbit/s',
+        bulk.map((each) => each[key]),
+      );
+    rate('bulk TCP', 'tcp');
+    rate('bulk HTTPS, intercepted', 'https');
+    rate('bulk TCP without a door', 'tcpAround');
+    rate('bulk HTTPS without a door', 'httpsAround');
+    row(
+      'intercepted : TCP',
+      '%',
+      bulk.map(({ tcp, https }) => (100 * https) / tcp),
+      '≥ 60',
+    );
+  }
+  if (wanted('exact')) await exact(load, door.child);
+  if (wanted('held')) await hold(config, guestFor);
+}
 
+/** Every byte is compared, both ways at once; what the door holds meanwhile is looked at four times a second. */
+async function exact(load: Loader, door: ChildProcess): Promise<void> {
+  const bytes = Number(values.exact) * 1024 * MIB;
+  const before = rssMib(door);
+  let most = before;
+  const look = setInterval(() => {
+    most = Math.max(most, rssMib(door));
+  }, 250);
+  const rate = await load<number>({ type: 'exact', bytes });
+  clearInterval(look);
+  row(`a flow of ${values.exact} GiB each way at once, each byte compared`, 'Mbit/s', [rate]);
+  row('the door’s memory meanwhile, at most', 'MiB', [most]);
+}
+
+type Loader = <T>(what: Load) => Promise<T>;
+
+async function hold(
+  config: Parameters<typeof more>[1],
+  guestFor: (socket: string) => Promise<Loader>,
+): Promise<void> {
   for (const stalled of [false, true]) {
     const samples: number[] = [];
     // A door of its own for each: nothing that was done before is in its memory.

@@ -6,6 +6,7 @@ import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect, createConnection } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls, createSecureContext } from 'node:tls';
+import { pourPattern, takePattern } from '../../test/egress/pattern.ts';
 import {
   ANSWER,
   type GuestConfig,
@@ -60,6 +61,8 @@ class Guest {
         return this.#connects(load.connections);
       case 'bulk':
         return this.#bulk(load);
+      case 'exact':
+        return this.#exact(load.bytes);
       case 'hold':
         return this.#hold(load.flows, load.stalled);
       case 'release':
@@ -123,6 +126,20 @@ class Guest {
     const seconds = (performance.now() - startedMs) / 1_000;
     stream.destroy();
     return (bytes * 8) / 1e6 / seconds;
+  }
+
+  async #exact(bytes: number): Promise<number> {
+    const stream = await this.#tcp(false);
+    stream.write(`EXACT ${bytes}\n`);
+    const startedMs = performance.now();
+    const [, rest] = await Promise.all([pourPattern(stream, bytes), takePattern(stream, bytes)]);
+    const seconds = (performance.now() - startedMs) / 1_000;
+    // The origin tells what it found.
+    if (rest.length === 0) stream.resume();
+    const [verdict] = rest.length > 0 ? [rest] : await once(stream, 'data');
+    if (String(verdict) !== 'same\n') throw new Error(`the origin got other bytes: ${verdict}`);
+    stream.destroy();
+    return (2 * bytes * 8) / 1e6 / seconds;
   }
 
   async #hold(flows: number, stalled: boolean): Promise<null> {

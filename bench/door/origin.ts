@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { Authority } from '../../src/egress/tls/authority.ts';
+import { pourPattern, takePattern } from '../../test/egress/pattern.ts';
 import { ANSWER, CHUNK, type OriginConfig } from './words.ts';
 
 process.once('message', async ({ authority }: OriginConfig) => {
@@ -35,7 +36,13 @@ process.once('disconnect', () => process.exit(0));
 /** Heads come whole here: loopback, and small. */
 function serve(socket: Socket): void {
   socket.on('error', () => {});
-  socket.on('data', (data: Buffer) => {
+  socket.on('data', function serve(data: Buffer) {
+    const exact = /^EXACT (\d+)\n/.exec(data.toString('latin1', 0, 40));
+    if (exact) {
+      socket.off('data', serve);
+      compare(socket, Number(exact[1]), data.subarray(exact[0].length));
+      return;
+    }
     const text = data.toString('latin1');
     const bulk = /^GET \/bulk\/(\d+) /.exec(text);
     if (bulk) {
@@ -44,6 +51,15 @@ function serve(socket: Socket): void {
       pour(socket, bytes);
     } else for (const _ of text.matchAll(/\r\n\r\n/g)) socket.write(ANSWER);
   });
+}
+
+function compare(socket: Socket, bytes: number, first: Buffer): void {
+  const taken = takePattern(socket, bytes);
+  if (first.length > 0) socket.emit('data', first);
+  Promise.all([pourPattern(socket, bytes), taken]).then(
+    () => socket.write('same\n'),
+    (error: Error) => socket.end(`${error.message}\n`),
+  );
 }
 
 function pour(socket: Socket, bytes: number): void {

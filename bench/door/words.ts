@@ -35,6 +35,8 @@ export type Load =
   | { type: 'connect'; connections: number }
   /** Answers Mbit/s. */
   | { type: 'bulk'; bytes: number; over: 'tcp' | 'https'; around: boolean }
+  /** Both ways at once, each byte compared. Answers Mbit/s of both together. */
+  | { type: 'exact'; bytes: number }
   /** Opens flows that stay: after one request, or in the middle of an answer that is not read. */
   | { type: 'hold'; flows: number; stalled: boolean }
   | { type: 'release' };

@@ -2,17 +2,14 @@
 // happened, at the speed of comparing memory.
 
 import assert from 'node:assert/strict';
-import { randomFillSync } from 'node:crypto';
+import { createCipheriv } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 
 const BLOCK_BYTES = 64 * 1024;
-const base = randomFillSync(Buffer.alloc(BLOCK_BYTES));
-
-/** For another process to have the same. */
-export function usePattern(bytes: Buffer): void {
-  bytes.copy(base);
-}
-export const patternBase = (): Buffer => Buffer.from(base);
+/** The same in every process. */
+const base = createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16)).update(
+  Buffer.alloc(BLOCK_BYTES),
+);
 
 function block(nr: number): Buffer {
   const made = Buffer.from(base);
@@ -64,19 +61,24 @@ export class PatternCheck {
   }
 }
 
-/** Resolves when so many bytes have come as they should. */
-export function takePattern(from: Duplex, bytes: number): Promise<void> {
+/** Resolves when so many bytes have come as they should, with what came behind them in the same piece. */
+export function takePattern(from: Duplex, bytes: number): Promise<Buffer> {
   const check = new PatternCheck();
   return new Promise((resolve, reject) => {
-    from.on('data', (chunk: Buffer) => {
+    const closed = () => reject(new Error(`closed after ${check.bytes} of ${bytes} bytes`));
+    const take = (chunk: Buffer) => {
+      const own = chunk.subarray(0, bytes - check.bytes);
       try {
-        check.push(chunk);
+        check.push(own);
       } catch (error) {
         reject(error);
         from.destroy();
       }
-      if (check.bytes >= bytes) resolve();
-    });
-    from.once('close', () => reject(new Error(`closed after ${check.bytes} of ${bytes} bytes`)));
+      if (check.bytes < bytes) return;
+      from.pause();
+      from.off('data', take).off('close', closed);
+      resolve(chunk.subarray(own.length));
+    };
+    from.on('data', take).once('close', closed);
   });
 }

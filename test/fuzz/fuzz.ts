@@ -26,6 +26,7 @@ export interface Until {
 const MAX_RUN_MS = 1000;
 const MAX_GROWN_MIB = 64;
 const WARM_RUNS = 200;
+const RUNS_PER_TURN = 100;
 const MAX_POOL = 2000;
 const MAX_KINDS = 500;
 const MAX_POOLED_BYTES = 16 * 1024;
@@ -54,7 +55,9 @@ export async function fuzz(target: Target, until: Until, seed: number): Promise<
     const tookMs = (user + system) / 1000;
     outcome.slowestMs = Math.max(outcome.slowestMs, tookMs);
     if (tookMs > MAX_RUN_MS) return fail(new Error(`one run took ${Math.round(tookMs)} ms of CPU`), input);
-    if (outcome.runs === WARM_RUNS) held = heldMib(pool);
+    // What a run has closed is gone after a turn of the loop only.
+    if (outcome.runs % RUNS_PER_TURN === 0) await turn();
+    if (outcome.runs === WARM_RUNS) held = await heldMib(pool);
     if (keep(outcome.kinds, kind, input)) pool.push(own(input));
     // Children of children reach further than one step from the seeds.
     else if (random(20) === 0 && input.length <= MAX_POOLED_BYTES) {
@@ -62,7 +65,7 @@ export async function fuzz(target: Target, until: Until, seed: number): Promise<
       else pool[seeds + random(MAX_POOL - seeds)] = own(input);
     }
   }
-  if (outcome.runs > WARM_RUNS) outcome.grownMib = heldMib(pool) - held;
+  if (outcome.runs > WARM_RUNS) outcome.grownMib = (await heldMib(pool)) - held;
   if (outcome.grownMib > MAX_GROWN_MIB)
     return fail(
       new Error(`${outcome.grownMib.toFixed(0)} MiB are held after ${outcome.runs} runs`),
@@ -89,7 +92,10 @@ function own(bytes: Buffer): Buffer {
 setFlagsFromString('--expose-gc');
 const collect: () => void = runInNewContext('gc');
 
-function heldMib(pool: readonly Buffer[]): number {
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+async function heldMib(pool: readonly Buffer[]): Promise<number> {
+  await turn();
   collect();
   const { heapUsed, external } = process.memoryUsage();
   return (heapUsed + external - pool.reduce((bytes, each) => bytes + each.length, 0)) / MIB;
