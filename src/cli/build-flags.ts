@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import type { BuildWish, Engine } from '../protocol/api.ts';
+import type { BuildWish, Engine } from '../protocol/build.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { collect } from './declare.ts';
 

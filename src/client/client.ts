@@ -1,7 +1,6 @@
 // The SDK: typed calls to the daemon. What a sandbox's agent does (sessions, files) is in session.ts and files.ts.
 
 import type {
-  BuildWish,
   DaemonInfo,
   DiffResult,
   DoctorCheck,
@@ -17,6 +16,7 @@ import type {
   UpResult,
 } from '../protocol/api.ts';
 import type { AttackRequest, AttackView } from '../protocol/attack.ts';
+import type { BuildWish } from '../protocol/build.ts';
 import type { ForwardView, PortsView } from '../protocol/forwards.ts';
 import { type CallOptions, callJson, callStreamed, sandboxPath } from './call.ts';
 import { Transport, type TransportOptions } from './transport.ts';

@@ -1,5 +1,6 @@
 // The daemon's API: shapes that cross its unix socket, as JSON. docs/API.md is made of the same words.
 
+import type { BuildWish } from './build.ts';
 import type { ErrorShape } from './error.ts';
 
 export type SandboxState = 'creating' | 'running' | 'paused' | 'stopped' | 'crashed' | 'removing';
@@ -66,24 +67,6 @@ export interface MachineView {
   privateMib: number;
   proportionalMib: number;
   cpuSeconds: number;
-}
-
-/** Engines of the user that can build in place of a builder machine. */
-export type Engine = 'docker' | 'podman' | 'buildah';
-
-/** How an environment is built that has to be built. */
-export interface BuildWish {
-  /** null: a builder machine. */
-  builder: Engine | null;
-  /** `--build-arg`. */
-  args: Record<string, string>;
-  target: string | null;
-  /** `--build-context`: an absolute folder, or `docker-image://REFERENCE`. */
-  contexts: Record<string, string>;
-  /** `--secret`, by id; base64. They are kept nowhere. */
-  secrets: Record<string, string>;
-  /** Every step runs. */
-  noCache: boolean;
 }
 
 export interface UpRequest {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import type { DockerfileEnvironment } from '../../src/environment/index.ts';
 import { buildWithEngine, planBuild, planSave } from '../../src/image/engine.ts';
-import type { BuildWish } from '../../src/protocol/api.ts';
+import type { BuildWish } from '../../src/protocol/build.ts';
 import { staticBusybox } from './debian-program.ts';
 
 const build: BuildWish = {

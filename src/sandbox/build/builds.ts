@@ -20,7 +20,7 @@ import {
   ownArchitecture,
   Sources,
 } from '../../image/index.ts';
-import type { BuildWish } from '../../protocol/api.ts';
+import type { BuildWish } from '../../protocol/build.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { isEnvFile } from '../../repo/index.ts';
 import type { OnProgress, Rooms } from '../rooms.ts';
