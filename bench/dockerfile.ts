@@ -1,0 +1,91 @@
+// What building costs beside the commands themselves: a build of which everything is known, a step, a start from the image
+// that came of it. `npm run bench -- dockerfile 5` repeats each five times.
+
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { staticBusybox } from '../test/image/debian-program.ts';
+import { Warren } from '../test/vm/harness.ts';
+
+const REPEATS = Number(process.argv[2]) || 5;
+const CONTEXT_FILES = 6000;
+const CONTEXT_FILE_BYTES = 50 * 1024;
+const STEPS = 10;
+const warren = new Warren();
+const rows: Record<string, { median: number; unit: string; samples: number[] }> = {};
+
+try {
+  await measure();
+} finally {
+  await warren.close();
+}
+writeFileSync('bench/results/dockerfile.json', `${JSON.stringify(rows, null, 2)}\n`);
+
+async function measure(): Promise<void> {
+  const box = staticBusybox();
+  if ('missing' in box) throw new Error(box.missing);
+  const context = join(warren.home, 'context');
+  for (let nr = 0; nr < CONTEXT_FILES; nr++) {
+    const folder = join(context, 'data', String(nr % 100));
+    if (nr < 100) mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, `${nr}`), Buffer.alloc(CONTEXT_FILE_BYTES, String(nr)));
+  }
+  copyFileSync(box.program, join(context, 'busybox'));
+  const base = 'FROM scratch\nCOPY busybox /bin/busybox\nRUN ["/bin/busybox","--install","-s","/bin"]\n';
+  writeFileSync(join(context, 'Dockerfile'), `${base}COPY data /data\n`);
+  // What was just written is not believed to stay as it is.
+  await new Promise((resolve) => setTimeout(resolve, 2500));
+  const build = (file: string) => warren.ok(['template', 'build', '--env', `./${file}`], { cwd: context });
+  const startedMs = performance.now();
+  await build('Dockerfile');
+  row('300 MB context: first build and template, whole command', 'ms', [performance.now() - startedMs]);
+  await build('Dockerfile');
+  await timed('300 MB context: nothing has changed, whole command', () => build('Dockerfile'));
+
+  const steps = Array.from({ length: STEPS }, (_, nr) => `RUN echo ${nr} > /x\n`).join('');
+  const text = `${base}${steps}`;
+  const costs: number[] = [];
+  for (let nr = 0; nr < REPEATS; nr++) {
+    writeFileSync(join(context, `s${nr}.Dockerfile`), text.replace('echo 0', `echo first-${nr}`));
+    await build(`s${nr}.Dockerfile`);
+    costs.push(...stepTimes());
+  }
+  row('a RUN that writes one line, all of the step', 'ms', costs);
+
+  for (const [what, flags] of [
+    ['default environment', []],
+    ['a Dockerfile’s', ['--env', './Dockerfile']],
+  ] as const) {
+    await timed(`run --rm --no-repo -- true, ${what}`, async () => {
+      await warren.ok(['run', '--rm', '--no-repo', ...flags, '--', 'true'], { cwd: context });
+    });
+  }
+}
+
+/** Of the steps of the last build, as the store has them. */
+function stepTimes(): number[] {
+  const folder = join(warren.env['WARREN_STORE']!, 'steps');
+  const names = readdirSync(folder)
+    .map((name) => ({ name, at: statSync(join(folder, name)).mtimeMs }))
+    .sort((a, b) => b.at - a.at)
+    .slice(0, STEPS);
+  return names.map(
+    ({ name }) => (JSON.parse(readFileSync(join(folder, name), 'utf8')) as { durationMs: number }).durationMs,
+  );
+}
+
+async function timed(what: string, work: () => Promise<unknown>): Promise<void> {
+  const samples: number[] = [];
+  for (let nr = 0; nr < REPEATS; nr++) {
+    const startedMs = performance.now();
+    await work();
+    samples.push(performance.now() - startedMs);
+  }
+  row(what, 'ms', samples);
+}
+
+function row(what: string, unit: string, samples: number[]): void {
+  const sorted = [...samples].sort((a, b) => a - b);
+  const median = sorted[Math.floor(sorted.length / 2)]!;
+  rows[what] = { median, unit, samples };
+  console.log(`| ${what} | ${median.toFixed(0)} | ${unit} |`);
+}
