@@ -18,6 +18,7 @@ try {
 } finally {
   await warren.close();
 }
+mkdirSync('bench/results', { recursive: true });
 writeFileSync('bench/results/dockerfile.json', `${JSON.stringify(rows, null, 2)}\n`);
 
 async function measure(): Promise<void> {
