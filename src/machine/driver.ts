@@ -24,6 +24,8 @@ export interface DriverFound {
   version: string;
   /** Guest memory can be opened read-only and still be written copy-on-write (QEMU ≥ 8.1). */
   readonlyMemory: boolean;
+  /** The VMM opens files of device state itself (QEMU ≥ 8.2); else they pass through a socket. */
+  stateByName: boolean;
 }
 export interface DriverMissing {
   kind: 'missing';
@@ -71,6 +73,8 @@ export interface Plan {
   args: (path: (host: string) => string) => string[];
   readable: string[];
   writable: string[];
+  /** Where device state is written to or read from: the file, and the driver's own words for the way there. */
+  state?: (path: (host: string) => string) => DeviceState;
   /** The folder in which it makes its sockets. */
   socketFolder: string;
   /** The device nodes it opens. */
@@ -78,14 +82,21 @@ export interface Plan {
   fileSizeMaxBytes?: number;
 }
 
+/** `file`: on the host. `socket`: on the host, when the state passes through one. */
+export interface DeviceState {
+  uri: string;
+  file: string;
+  socket?: string;
+}
+
 export interface Control {
   pause(): Promise<void>;
   resume(): Promise<void>;
   status(): Promise<'running' | 'paused' | 'disk-full' | 'other'>;
-  /** Loads the device state of a machine that was planned with `restore`, and lets it run. */
-  restore(path: string): Promise<void>;
-  /** Writes the device state (not the memory) of a paused machine; the path as the VMM sees it. */
-  saveDevice(path: string): Promise<void>;
+  /** Loads the device state of a machine that was planned with `restore`, and lets it run; `state` is its plan's. */
+  restore(state: DeviceState): Promise<void>;
+  /** Writes the device state (not the memory) of a paused machine. */
+  saveDevice(state: DeviceState): Promise<void>;
   /** What the console printed since the last call; at most 64 KiB are kept by the VMM. */
   readConsole(): Promise<string>;
   /** Calls back when the VMM has stopped the machine because the host's disk is full; `resume` tries again. */

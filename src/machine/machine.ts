@@ -57,7 +57,7 @@ export class Machine extends EventEmitter<{ gone: []; diskFull: [] }> {
     const { vmm } = await launch(plan, box, spec.sockets.qmp, files.vmmLog);
     try {
       const control = await driver.control(spec.sockets.qmp);
-      if (spec.restore) await control.restore(pathsOf(plan, box)(spec.restore.device));
+      if (spec.restore) await control.restore(plan.state!(pathsOf(plan, box)));
       const record: MachineRecord = {
         driver: driver.name,
         vmm,
@@ -149,8 +149,8 @@ export class Machine extends EventEmitter<{ gone: []; diskFull: [] }> {
     spec: MachineSpec;
     box: BoxOptions;
   }): Promise<void> {
-    const inside = pathsOf(plan.driver.plan(plan.spec, plan.probe), plan.box);
-    return this.#control.saveDevice(inside(plan.spec.freezeTo!));
+    const planned = plan.driver.plan(plan.spec, plan.probe);
+    return this.#control.saveDevice(planned.state!(pathsOf(planned, plan.box)));
   }
 
   /** Moves what the console printed into its log, which is cut at a limit. Answers the log's path. */

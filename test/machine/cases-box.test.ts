@@ -44,6 +44,7 @@ const found: DriverFound = {
   binary: process.env['WARREN_QEMU'] ?? '/usr/bin/qemu-system-x86_64',
   version: '10.0.2',
   readonlyMemory: true,
+  stateByName: true,
 };
 const spec: MachineSpec = {
   id: 'boxed',

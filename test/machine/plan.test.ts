@@ -11,6 +11,7 @@ const found: DriverFound = {
   binary: 'qemu-system-x86_64',
   version: '10.0.2',
   readonlyMemory: true,
+  stateByName: true,
 };
 const spec: MachineSpec = {
   id: 'abc123',

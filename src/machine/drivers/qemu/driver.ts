@@ -5,11 +5,14 @@ import { WarrenError } from '../../../protocol/error.ts';
 import type { Control, Driver, DriverProbe } from '../../driver.ts';
 import { planQemu } from './plan.ts';
 import { Qmp } from './qmp.ts';
+import { sendState, takeState } from './state-socket.ts';
 
 /** Its microvm machine exists for x86 only. */
 const BINARY = 'qemu-system-x86_64';
 const OLDEST: readonly [number, number] = [7, 2];
 const READONLY_MEMORY_SINCE: readonly [number, number] = [8, 1];
+/** Since then it knows `file:` as the source and target of a migration. */
+const STATE_BY_NAME_SINCE: readonly [number, number] = [8, 2];
 const MIGRATION_POLL_MS = 2;
 const MIGRATION_TIMEOUT_MS = 60_000;
 
@@ -53,7 +56,13 @@ export function judgeVersion(binary: string, printed: string): DriverProbe {
         'install a newer QEMU (on Debian 12: sudo apt-get install -t bookworm-backports qemu-system-x86)',
     };
   }
-  return { kind: 'found', binary, version, readonlyMemory: atLeast(at, READONLY_MEMORY_SINCE) };
+  return {
+    kind: 'found',
+    binary,
+    version,
+    readonlyMemory: atLeast(at, READONLY_MEMORY_SINCE),
+    stateByName: atLeast(at, STATE_BY_NAME_SINCE),
+  };
 }
 
 function atLeast(version: readonly [number, number], oldest: readonly [number, number]): boolean {
@@ -69,17 +78,24 @@ function controlOf(qmp: Qmp): Control {
       await qmp.execute('cont');
     },
     status: async () => statusOf((await qmp.execute<{ status: string }>('query-status')).status),
-    restore: async (path) => {
+    restore: async (state) => {
       await ignoreSharedMemory(qmp);
-      await qmp.execute('migrate-incoming', { uri: `file:${path}` });
+      await qmp.execute('migrate-incoming', { uri: state.uri });
+      if (state.socket !== undefined) await sendState(state.file, state.socket);
       await migrated(qmp, 'restore');
       // It was frozen while paused, and comes back as it was.
       await qmp.execute('cont');
     },
-    saveDevice: async (path) => {
+    saveDevice: async (state) => {
       await ignoreSharedMemory(qmp);
-      await qmp.execute('migrate', { uri: `file:${path}` });
-      await migrated(qmp, 'freeze');
+      const taken = state.socket === undefined ? undefined : await takeState(state.file, state.socket);
+      try {
+        await qmp.execute('migrate', { uri: state.uri });
+        await migrated(qmp, 'freeze');
+        await taken?.written;
+      } finally {
+        await taken?.close();
+      }
     },
     readConsole: async () =>
       await qmp.execute<string>('ringbuf-read', { device: 'console', size: 65536, format: 'utf8' }),

@@ -1,6 +1,7 @@
 // MachineSpec → QEMU's command line. Pure, golden-tested. Values with paths go through JSON where QEMU takes
 // it; elsewhere a comma in a value is doubled, since a comma separates options.
 
+import { join } from 'node:path';
 import type { DriverFound, Layer, MachineSpec, Plan } from '../../driver.ts';
 
 /**
@@ -18,8 +19,10 @@ const GIB = 1024 ** 3;
 
 export function planQemu(spec: MachineSpec, probe: DriverFound): Plan {
   const { memory, disk, restore } = spec;
+  const state = restore?.device ?? spec.freezeTo;
   return {
     binary: probe.binary,
+    ...(state !== undefined && { state: stateOf(state, spec.sockets.folder, probe) }),
     readable: [
       spec.kernel.vmlinuz,
       ...(spec.kernel.initramfs ? [spec.kernel.initramfs] : []),
@@ -62,6 +65,12 @@ export function planQemu(spec: MachineSpec, probe: DriverFound): Plan {
       ...(restore ? ['-incoming', 'defer'] : []),
     ],
   };
+}
+
+function stateOf(file: string, sockets: string, probe: DriverFound): NonNullable<Plan['state']> {
+  const socket = join(sockets, 'state');
+  return (path) =>
+    probe.stateByName ? { uri: `file:${path(file)}`, file } : { uri: `unix:${path(socket)}`, file, socket };
 }
 
 function kernelParameters(spec: MachineSpec): string {
