@@ -1,7 +1,7 @@
 // What a person is asked on a terminal: whether to trust what a repository asks for, and what no rule allows.
 
 import assert from 'node:assert/strict';
-import { describe, it, type TestContext } from 'node:test';
+import { before, describe, it, type TestContext } from 'node:test';
 import type { PolicyView } from '../../src/protocol/policy.ts';
 import { openWarren, removeAfter } from './harness.ts';
 import { openTerminal } from './terminal.ts';
@@ -16,6 +16,11 @@ const rulesOf = async (name: string) =>
   (await warren.json<PolicyView>(['policy', 'show', name])).rules
     .map(({ id }) => id)
     .filter((id) => /^(?:sandbox|answer):/.test(id));
+
+// On a new computer it takes longer than a screen is waited for.
+before(async () => {
+  await warren.ok(['template', 'build']);
+});
 
 describe('on a terminal', { timeout: 180_000 }, () => {
   it('`up` asks whether to trust warren.json, and its shell shows what is asked for', async (t) => {
