@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { Readable } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
 import { Link } from '../../src/machine/link/link.ts';
 import { WarrenError } from '../../src/protocol/error.ts';
@@ -31,6 +32,25 @@ describe('the link to the agent', () => {
       const info = await link.json<{ generation: number }>('/warren/info');
       assert.equal(info.generation, 1);
     }
+    link.close();
+  });
+
+  it('tells a refusal that comes while its payload is still being sent, every time', {
+    timeout: 60_000,
+  }, async () => {
+    const link = await Link.open(agentSocket);
+    // In pieces, a turn of the loop apart: the refusal comes between any two of them, or behind the last.
+    const pieces = async function* () {
+      for (let nr = 0; nr < 8; nr++) {
+        yield Buffer.alloc(512, 'no tar');
+        await new Promise((next) => setImmediate(next));
+      }
+    };
+    for (let call = 0; call < 300; call++)
+      await assert.rejects(
+        link.send('/warren/git/clone', { payload: Readable.from(pieces(), { objectMode: false }) }),
+        { code: 'agent.invalid-argument', message: /the body is not a tar/ },
+      );
     link.close();
   });
 

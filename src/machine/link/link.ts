@@ -85,9 +85,7 @@ export class Link extends EventEmitter<{ closed: [] }> {
       throw lost(cause);
     }
     // Read from the first moment on: a stream that ends before somebody reads it counts as cut short.
-    const body = new PassThrough();
-    pipeline(stream, body).catch(() => {});
-    body.on('error', () => {});
+    const body = copyBody(stream);
     const head = new Promise<StreamAnswer['headers']>((resolve, reject) => {
       stream.once('response', (answer) => resolve(answer as StreamAnswer['headers']));
       stream.once('error', (cause) => reject(lost(cause)));
@@ -163,6 +161,33 @@ export class Link extends EventEmitter<{ closed: [] }> {
   close(): void {
     this.#session.destroy();
   }
+}
+
+/**
+ * Not `pipeline`: when a refusal comes before the payload was taken, the payload's end destroys the stream in an order of
+ * events (`error` before `end`) that lets it wait for ever.
+ */
+function copyBody(stream: ClientHttp2Stream): PassThrough {
+  const body = new PassThrough();
+  body.on('error', () => {});
+  body.on('drain', () => stream.resume());
+  body.once('close', () => stream.destroy());
+  let isRefusal = false;
+  stream.once('response', (answer) => {
+    isRefusal = Number(answer[':status']) >= 400;
+  });
+  stream.on('data', (chunk: Buffer) => {
+    if (!body.write(chunk)) stream.pause();
+  });
+  stream.once('end', () => body.end());
+  stream.on('error', () => {});
+  stream.once('close', () => {
+    if (body.writableEnded) return;
+    // Of a refusal all has come that will: whether it is whole, its JSON tells. Of anything else, bytes are missing.
+    if (isRefusal) body.end();
+    else body.destroy(lost());
+  });
+  return body;
 }
 
 async function readJson(answer: StreamAnswer): Promise<unknown> {
