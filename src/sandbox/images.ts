@@ -2,7 +2,7 @@
 
 import type { Environment } from '../environment/index.ts';
 import { ensureImage, type Image } from '../image/index.ts';
-import { Builds, type WantedBuild } from './build/builds.ts';
+import type { Builds, WantedBuild } from './build/builds.ts';
 import type { OnProgress, Rooms } from './rooms.ts';
 import { userSettings } from './settings.ts';
 
@@ -11,19 +11,20 @@ export type Wanted = Omit<WantedBuild, 'environment'> & { environment: Environme
 
 export class Images {
   readonly #rooms: Rooms;
-  readonly #builds: Builds;
+  #builds: Promise<Builds> | undefined;
   #default: Promise<Image> | undefined;
   #making = 0;
 
   constructor(rooms: Rooms) {
     this.#rooms = rooms;
-    this.#builds = new Builds(rooms);
   }
 
   async ensure(wanted: Wanted, onProgress: OnProgress, signal?: AbortSignal): Promise<Image> {
     const { environment } = wanted;
     if (environment.kind === 'dockerfile')
-      return await this.#counted(this.#builds.ensure({ ...wanted, environment }, onProgress, signal));
+      return await this.#counted(
+        this.#builder().then((builds) => builds.ensure({ ...wanted, environment }, onProgress, signal)),
+      );
     const { registries } = await userSettings();
     const ensure = () =>
       this.#counted(
@@ -43,6 +44,12 @@ export class Images {
       this.#default = undefined;
     });
     return await this.#default;
+  }
+
+  /** Loaded with the first build: a daemon that builds nothing need not hold it. */
+  #builder(): Promise<Builds> {
+    this.#builds ??= import('./build/builds.ts').then(({ Builds }) => new Builds(this.#rooms));
+    return this.#builds;
   }
 
   /** What is in the store and nobody needs may be needed in a moment. */

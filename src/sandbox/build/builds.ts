@@ -12,14 +12,8 @@ import {
 } from '../../environment/dockerfile/index.ts';
 import type { DockerfileEnvironment } from '../../environment/index.ts';
 import { buildCacheFiles, buildFiles } from '../../host/layout.ts';
-import {
-  buildImage,
-  buildWithEngine,
-  FileDigests,
-  type Image,
-  ownArchitecture,
-  Sources,
-} from '../../image/index.ts';
+import { buildImage, buildWithEngine, FileDigests, Sources } from '../../image/build/index.ts';
+import { type Image, ownArchitecture } from '../../image/index.ts';
 import type { BuildWish } from '../../protocol/build.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { isEnvFile } from '../../repo/index.ts';
