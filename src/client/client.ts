@@ -101,6 +101,7 @@ export class Client {
       path: string;
       environment: string | null;
       build: BuildWish | null;
+      prepare: boolean;
       pull: boolean;
       cpus: number | null;
       memoryMib: number | null;

@@ -7,9 +7,12 @@ import { runAttacks } from '../sandbox/attack/run-attacks.ts';
 import { readConsole } from '../sandbox/console.ts';
 import { doctor } from '../sandbox/doctor.ts';
 import { findEnvironment, repositoryAt } from '../sandbox/find-environment.ts';
+import { ensureGround } from '../sandbox/ground.ts';
 import { diff, fetchBack, mergeBack } from '../sandbox/hand-back.ts';
 import { readJournal } from '../sandbox/journal.ts';
+import { planNetwork } from '../sandbox/network/plan.ts';
 import { pause, resume, start, stop } from '../sandbox/power.ts';
+import { preparationOf } from '../sandbox/prepare/preparation.ts';
 import { prune, usedTemplates } from '../sandbox/prune.ts';
 import { viewOf } from '../sandbox/record.ts';
 import { remove } from '../sandbox/remove.ts';
@@ -47,9 +50,11 @@ const upSchema = v.object({
   diskGib: optionalNumber,
   network: v.nullable(v.picklist(['none', 'mediated', 'open'])),
   fresh: v.boolean(),
+  prepare: v.boolean(),
 });
 
 const templateSchema = v.object({
+  prepare: v.boolean(),
   pull: v.boolean(),
   path: v.string(),
   environment: optionalText,
@@ -162,10 +167,18 @@ export const routes: Route[] = [
       const request = parse(templateSchema, body);
       const repository = await repositoryAt(request.path);
       const { environment } = await findEnvironment(repository, request);
-      const { carry, ...size } = await settingsFor(repository, request);
-      const { template } = await conductor.templates.ensure(
-        { environment, repository, carry, fresh: request.pull, build: request.build },
-        size,
+      const { carry, prepare, ...size } = await settingsFor(repository, request);
+      const { fitting } = await planNetwork(conductor.rooms.layout, repository, null);
+      const { template } = await ensureGround(
+        conductor,
+        {
+          wanted: { environment, repository, carry, fresh: request.pull, build: request.build },
+          size,
+          preparation: prepare !== null && request.prepare ? preparationOf(prepare) : null,
+          repository,
+          carry,
+          profiles: fitting ?? [],
+        },
         onProgress,
         signal,
       );

@@ -104,7 +104,13 @@ export const doorFiles = (folder: string) => ({
 export const projectFiles = (layout: Layout, root: string) => {
   const digest = createHash('sha256').update(root).digest('hex').slice(0, 32);
   const folder = join(layout.data, 'projects', digest);
-  return { folder, policy: join(folder, 'policy.json'), authority: join(folder, 'authority.json') };
+  return {
+    folder,
+    policy: join(folder, 'policy.json'),
+    authority: join(folder, 'authority.json'),
+    /** All that the commands of the last preparation said. */
+    prepareLog: join(folder, 'prepare.log'),
+  };
 };
 
 /** What one machine owns on disk. The VMM sees only this folder (writable) and its template (read-only). */

@@ -5,13 +5,15 @@ import type { UpRequest, UpResult } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { openRepository, type Repository } from '../repo/index.ts';
 import { admit } from './admission.ts';
-import { carryIn, prepareCarry } from './carry-in.ts';
+import { type CarryPlan, carryIn, prepareCarry } from './carry-in.ts';
 import type { Conductor } from './conductor.ts';
 import { create, discard } from './create.ts';
 import { findEnvironment } from './find-environment.ts';
+import { ensureGround } from './ground.ts';
 import { startMachine } from './machines.ts';
 import { findExisting, freeName } from './naming.ts';
 import { networkView, planNetwork } from './network/plan.ts';
+import { preparationOf } from './prepare/preparation.ts';
 import { viewOf } from './record.ts';
 import type { OnProgress } from './rooms.ts';
 import { settingsFor } from './settings.ts';
@@ -46,6 +48,7 @@ async function upOnce(
       withheld: null,
       network: await networkView(conductor, existing),
       notices: [],
+      layers: [],
       timings,
     };
 
@@ -56,28 +59,33 @@ async function upOnce(
   const size = { cpus: settings.cpus, memoryMib: settings.memoryMib, diskGib: settings.diskGib };
   admit(conductor, size);
   const name = freeName(conductor, request, repository);
+  const { carry, prepare } = settings;
   const sandbox = await timed(timings, 'prepareMs', () =>
     create(conductor, { name, repository, size, network }),
   );
-  const carrying = repository
-    ? prepareCarry(conductor, sandbox, repository, settings.carry, onProgress, signal)
-    : null;
-  carrying?.catch(() => {});
+  let carrying: Promise<CarryPlan> | null = null;
   try {
-    const {
-      template,
-      accelerator,
-      imageId,
-      settings: image,
-    } = await timed(timings, 'templateMs', () =>
-      conductor.templates.ensure(
-        { environment, repository, carry: settings.carry, build: request.build },
-        size,
+    const ground = await timed(timings, 'templateMs', () =>
+      ensureGround(
+        conductor,
+        {
+          wanted: { environment, repository, carry, build: request.build },
+          size,
+          preparation: prepare !== null && request.prepare ? preparationOf(prepare) : null,
+          repository,
+          carry,
+          profiles: network.fitting ?? [],
+        },
         onProgress,
         signal,
       ),
     );
+    const { template, accelerator, imageId, settings: image, prepared } = ground;
     signal.throwIfAborted();
+    carrying = repository
+      ? prepareCarry(conductor, sandbox, { repository, carry, prepared }, onProgress, signal)
+      : null;
+    carrying?.catch(() => {});
     await conductor.update(sandbox, {
       template: template.id,
       image: imageId,
@@ -91,7 +99,9 @@ async function upOnce(
     timings['answeredMs'] = answeredMs;
     signal.throwIfAborted();
     const plan = await carrying;
-    if (plan) await timed(timings, 'repoMs', () => carryIn(conductor, sandbox, plan, onProgress, signal));
+    const verb = prepared ? 'update' : 'clone';
+    if (plan)
+      await timed(timings, 'repoMs', () => carryIn(conductor, sandbox, plan, verb, onProgress, signal));
     signal.throwIfAborted();
     await conductor.update(sandbox, { state: 'running' }, 'up', {
       timings,
@@ -104,6 +114,7 @@ async function upOnce(
       withheld: plan?.withheld ?? null,
       network: await networkView(conductor, sandbox),
       notices: await noticesOf(conductor),
+      layers: ground.layers,
       timings,
     };
   } catch (error) {

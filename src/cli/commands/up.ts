@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path';
 import { tellSecretValues } from '../../client/secrets.ts';
-import type { NetworkMode, UpResult, Withheld } from '../../protocol/api.ts';
+import type { LayerView, NetworkMode, UpResult, Withheld } from '../../protocol/api.ts';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
 import { ShellQuestions } from '../asking.ts';
 import { runAttached } from '../attach-session.ts';
@@ -17,6 +17,8 @@ export interface SizeFlags {
   memory?: number;
   disk?: number;
   env?: string;
+  /** false: `--no-prepare`. */
+  prepare: boolean;
 }
 
 export interface NetworkFlag {
@@ -79,6 +81,7 @@ export function sizeRequest(flags: SizeFlags) {
     cpus: flags.cpus ?? null,
     memoryMib: flags.memory ?? null,
     diskGib: flags.disk ?? null,
+    prepare: flags.prepare,
   };
 }
 
@@ -99,11 +102,22 @@ export function tell(result: UpResult): void {
       ? `sandbox "${sandbox.name}" is up: ${what} ${dim(`(${(tookMs / 1000).toFixed(2)} s)`)}`
       : `sandbox "${sandbox.name}" is already up: ${what}`,
   );
+  const layers = describeLayers(result.layers);
+  if (layers !== null) say(dim(`  ${layers}`));
   say(dim(`  ${describeNetwork(result.network, sandbox.name)}`));
   if (asksForMore(result.network))
     say(`  warren.json asks for more network than it gets: warren policy trust ${sandbox.name}`);
   if (withheld) for (const line of describeWithheld(withheld)) say(dim(`  ${line}`));
   for (const notice of result.notices) say(`  notice: ${notice}`);
+}
+
+/** Which layers were there already; null where nothing was prepared. */
+function describeLayers(layers: LayerView[]): string | null {
+  const prepared = layers.find(({ kind }) => kind === 'prepared');
+  if (!prepared) return null;
+  const words = layers.map(({ kind, reused }) => `${kind} ${reused ? 'reused' : 'made'}`);
+  const at = prepared.at ? ` (with commit ${prepared.at.slice(0, 7)})` : '';
+  return `layers: ${words.join(', ')}${at}`;
 }
 
 /** What stayed at home, a line a kind. */

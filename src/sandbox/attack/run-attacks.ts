@@ -53,6 +53,7 @@ export async function runAttacks(
       diskGib: null,
       network: null,
       fresh: true,
+      prepare: false,
     },
     onProgress,
     signal,
