@@ -3,8 +3,8 @@
 
 import { once } from 'node:events';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
-import { connect, createConnection } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { connect, createConnection, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { connect as connectTls, createSecureContext } from 'node:tls';
 import { pourPattern, takePattern } from '../../test/egress/pattern.ts';
 import {
@@ -41,7 +41,7 @@ class Guest {
   constructor(config: GuestConfig) {
     this.#config = config;
     this.#session = connectHttp2('http://door', {
-      createConnection: () => createConnection(config.socket),
+      createConnection: () => readingAlways(createConnection(config.socket)),
       // As the agent has them.
       settings: { initialWindowSize: WINDOW_BYTES },
     });
@@ -178,6 +178,31 @@ class Guest {
     if (headers[':status'] !== 200) throw new Error(`refused: ${headers[':status']}`);
     return stream;
   }
+}
+
+/**
+ * Node stops reading a connection of HTTP/2 while a write of it waits. The agent never does, or both ends could wait for
+ * each other: so writes count as done at once here. What may be under way is bounded by the door's windows.
+ */
+function readingAlways(socket: Socket): Duplex {
+  const stream = new Duplex({
+    read: () => void socket.resume(),
+    write(chunk: Buffer, _, done) {
+      socket.write(chunk);
+      done();
+    },
+    final: (done) => void socket.end(done),
+    destroy(error, done) {
+      socket.destroy();
+      done(error);
+    },
+  });
+  socket.on('data', (chunk: Buffer) => {
+    if (!stream.push(chunk)) socket.pause();
+  });
+  socket.on('error', (error) => stream.destroy(error));
+  socket.on('close', () => stream.destroy());
+  return stream;
 }
 
 /** Resolves once so many bytes have come. */
