@@ -2,6 +2,7 @@ package git
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +15,7 @@ func packOf(t *testing.T, root, ref, have string) packed {
 	list := sh(t, root, "rev-list", "--objects", ref, "^"+have)
 	prefix := filepath.Join(t.TempDir(), "pack")
 	command := command{dir: root, args: []string{"pack-objects", "-q", prefix}, stdin: strings.NewReader(list + "\n")}
-	name, err := (&service{}).git(t.Context(), command)
+	name, err := (&service{}).git(context.Background(), command)
 	must(t, err)
 	name = bytes.TrimSpace(name)
 	pack, err := os.ReadFile(prefix + "-" + string(name) + ".pack")
