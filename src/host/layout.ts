@@ -144,6 +144,8 @@ export const storeFolders = (store: string) => ({
   references: join(store, 'references'),
   /** Which layer a step of a build gave. */
   steps: join(store, 'steps'),
+  /** Features of devcontainer.json, resolved: Dockerfiles and what they copy. */
+  features: join(store, 'features'),
   kernels: join(store, 'kernels'),
   templates: join(store, 'templates'),
   downloads: join(store, 'downloads'),

@@ -56,7 +56,7 @@ const configSchema = v.object({
   rootfs: v.object({ diff_ids: v.pipe(v.array(digest), v.maxLength(limits.imageLayers)) }),
 });
 
-const METADATA_LABEL = 'devcontainer.metadata';
+export const METADATA_LABEL = 'devcontainer.metadata';
 
 export type Descriptor = v.InferOutput<typeof descriptor>;
 export type Index = v.InferOutput<typeof indexSchema>;

@@ -3,7 +3,7 @@
 
 import { stat } from 'node:fs/promises';
 import { imageFiles } from '../host/layout.ts';
-import type { ImageSettings } from '../image/index.ts';
+import type { Image, ImageSettings } from '../image/index.ts';
 import type { Accelerator } from '../machine/driver.ts';
 import type { Template } from '../machine/template.ts';
 import type { LayerView } from '../protocol/api.ts';
@@ -13,6 +13,7 @@ import type { Conductor } from './conductor.ts';
 import { aroundOf } from './devcontainer/find.ts';
 import { type DevcontainerPlan, planDevcontainer } from './devcontainer/plan.ts';
 import type { FoundEnvironment } from './find-environment.ts';
+import type { Wanted } from './images.ts';
 import { GUEST_FOLDER } from './naming.ts';
 import { joined, type Preparation, type Prepared, preparationOf, preparedOf } from './prepare/preparation.ts';
 import type { OnProgress } from './rooms.ts';
@@ -60,7 +61,8 @@ export async function ensureGround(
   const startedMs = Date.now();
   const { templates } = conductor;
   const wanted = { environment: found.environment, repository, carry, build, fresh };
-  const image = await templates.images.ensure(wanted, onProgress, signal);
+  const plain = await templates.images.ensure(wanted, onProgress, signal);
+  const image = await withFeatures(conductor, plain, { ...wanted, found }, onProgress, signal);
   const plan = planOf(found, image.config, repository);
   const size = withRequirements(settings, plan?.requirements ?? null, request.asked);
   const base = await templates.ensure(image, size, onProgress, signal);
@@ -88,6 +90,35 @@ export async function ensureGround(
   const at = prepared?.repositories[0]?.head ?? null;
   layers.push({ kind: 'prepared', id: template.id, reused: wasThere(template), at });
   return { ...ground, template, prepared };
+}
+
+/** The features of a devcontainer.json, on top. */
+async function withFeatures(
+  conductor: Conductor,
+  base: Image,
+  { found, repository, carry, fresh }: Wanted & { found: FoundEnvironment; repository: Repository | null },
+  onProgress: OnProgress,
+  signal: AbortSignal,
+): Promise<Image> {
+  const { devcontainer } = found;
+  const { features = {} } = devcontainer?.file ?? {};
+  if (!devcontainer || !repository || Object.keys(features).length === 0) return base;
+  const { stageFeatures } = await import('../image/features/stage-features.ts');
+  const { overrideFeatureInstallOrder, remoteUser, containerUser } = devcontainer.file;
+  const environment = await stageFeatures({
+    ...{ base, fresh: fresh === true, signal, onProgress },
+    store: conductor.rooms.store,
+    file: devcontainer.path,
+    root: repository.root,
+    config: {
+      features,
+      ...(overrideFeatureInstallOrder && { overrideFeatureInstallOrder }),
+      ...(remoteUser && { remoteUser }),
+      ...(containerUser && { containerUser }),
+    },
+  });
+  const { images } = conductor.templates;
+  return await images.ensure({ environment, repository, carry: carry ?? [] }, onProgress, signal);
 }
 
 function planOf(

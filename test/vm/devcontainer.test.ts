@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -176,6 +176,66 @@ describe('a devcontainer.json', { skip: missing, timeout: 600_000 }, () => {
     assert.equal(await warren.sh('failing', 'ls ~/never 2>/dev/null || echo none'), 'none\n');
   });
 
+  it('with features: installed on top, their commands first, what they start runs, and nothing leads out', async (t) => {
+    removeAfter(t, warren, 'featured', 'featured-2', 'featured-3');
+    const feature = {
+      id: 'hello',
+      version: '1.0.0',
+      options: { greeting: { type: 'string', default: 'hey' } },
+      containerEnv: { HELLO: 'yes' },
+      postCreateCommand: 'echo of the feature >> ~/order',
+      entrypoint: '/usr/local/share/hello-init.sh',
+    };
+    const devcontainer = (greeting: string) => ({
+      image,
+      features: { './hello': { greeting } },
+      postCreateCommand: 'echo of the file >> ~/order',
+      waitFor: 'postCreateCommand',
+    });
+    const repository = warren.repository('featured', {
+      '.devcontainer/devcontainer.json': JSON.stringify(devcontainer('salut')),
+      '.devcontainer/hello/devcontainer-feature.json': JSON.stringify(feature),
+      '.devcontainer/hello/install.sh':
+        '#!/bin/sh\nset -e\necho "$GREETING $_REMOTE_USER" > /usr/local/share/hello\nprintf "#!/bin/sh\\ntouch /run/hello-started\\nexec \\"\\$@\\"\\n" > /usr/local/share/hello-init.sh\nchmod +x /usr/local/share/hello-init.sh\n',
+    });
+    const first = await up(repository, 'featured');
+    assert.equal(first.sandbox.setup?.state, 'done', JSON.stringify(first.sandbox.setup));
+    assert.equal(
+      await warren.sh(
+        'featured',
+        'cat /usr/local/share/hello; echo "$HELLO"; ls /run/hello-started; cat ~/order; id -un',
+      ),
+      'salut dev\nyes\n/run/hello-started\nlabel\nof the feature\nof the file\ndev\n',
+    );
+    const second = await up(repository, 'featured-2');
+    assert.deepEqual(
+      second.layers.map(({ reused }) => reused),
+      [true, true],
+    );
+    write(repository, { '.devcontainer/devcontainer.json': JSON.stringify(devcontainer('hola')) });
+    await up(repository, 'featured-3');
+    assert.equal(await warren.sh('featured-3', 'cat /usr/local/share/hello'), 'hola dev\n');
+
+    symlinkSync('/etc/hostname', join(repository, '.devcontainer/hello/stolen'));
+    const led = await warren.fails(['up', '--detach', '--name', 'x'], 'environment.features', {
+      cwd: repository,
+    });
+    assert.match(led.stderr, /stolen is neither a file nor a folder/);
+    for (const [name, why] of [
+      ['../../outside', /not below the folder/],
+      ['./missing', /is not there/],
+      ['127.0.0.1:1/no/feature:1', /cannot resolve the features/],
+    ] as const) {
+      write(repository, {
+        '.devcontainer/devcontainer.json': JSON.stringify({ image, features: { [name]: {} } }),
+      });
+      const { stderr } = await warren.fails(['up', '--detach', '--name', 'x'], 'environment.features', {
+        cwd: repository,
+      });
+      assert.match(stderr, why);
+    }
+  });
+
   it('wants a command run on this computer: nobody runs it unasked', async (t) => {
     removeAfter(t, warren, 'asked', 'asked-2', 'asked-3', 'asked-4');
     const repository = warren.repository('asked', {
@@ -183,7 +243,6 @@ describe('a devcontainer.json', { skip: missing, timeout: 600_000 }, () => {
       'init.sh': '#!/bin/sh\necho ran >> ../ran\n',
     });
     warren.git(repository, 'update-index', '--chmod=+x', 'init.sh');
-    const { chmodSync, readFileSync } = await import('node:fs');
     chmodSync(join(repository, 'init.sh'), 0o755);
     const ran = join(repository, '../ran');
     const unasked = await warren.run(['up', '--detach', '--name', 'asked'], { cwd: repository });
