@@ -2,9 +2,9 @@
 
 import { Command, CommanderError } from 'commander';
 import { version } from '../host/build.ts';
-import { withBuildFlags } from './build-flags.ts';
-import { action, collect, networkOption, parseCount, sizeOption, under } from './declare.ts';
+import { action, collect, networkOption, parseCount, under } from './declare.ts';
 import { declareNetwork } from './declare-network.ts';
+import { withEnvironmentFlags } from './environment-flags.ts';
 import { printError } from './terminal.ts';
 
 const program = new Command('warren')
@@ -28,7 +28,7 @@ program.addHelpText(
 `,
 );
 
-withBuildFlags(
+withEnvironmentFlags(
   command('up [path]', 'start a sandbox with a copy of the repository, and open a shell in it', [
     'warren up',
     'warren up --name review --memory 4096 ../other-repo',
@@ -36,10 +36,6 @@ withBuildFlags(
   ]),
 )
   .option('--name <name>', 'what to call it (default: after the repository)')
-  .addOption(sizeOption('--cpus <count>', 'virtual CPUs'))
-  .addOption(sizeOption('--memory <mib>', 'memory in MiB'))
-  .addOption(sizeOption('--disk <gib>', 'disk in GiB'))
-  .option('--env <file-or-image>', 'environment (default: the built-in one)')
   .addOption(networkOption())
   .option('-d, --detach', 'do not open a shell')
   .option('--json', 'print the sandbox as JSON; implies --detach')
@@ -47,7 +43,7 @@ withBuildFlags(
     action(async (path: string | undefined, options) => (await import('./commands/up.ts')).up(path, options)),
   );
 
-withBuildFlags(
+withEnvironmentFlags(
   command('run', 'run one command in a fresh sandbox', [
     'warren run --rm -- npm test',
     'warren run --rm --no-repo -- uname -a',
@@ -59,10 +55,6 @@ withBuildFlags(
   .option('--name <name>', 'what to call the sandbox')
   .option('--rm', 'remove the sandbox afterwards, unless work would be lost')
   .option('--no-repo', 'without a repository')
-  .addOption(sizeOption('--cpus <count>', 'virtual CPUs'))
-  .addOption(sizeOption('--memory <mib>', 'memory in MiB'))
-  .addOption(sizeOption('--disk <gib>', 'disk in GiB'))
-  .option('--env <file-or-image>', 'environment (default: the built-in one)')
   .addOption(networkOption())
   .option('-u, --user <user>', 'run as this user of the guest')
   .option('-e, --environment <key=value>', 'set a variable (repeatable)', collect, [])
@@ -104,7 +96,11 @@ command('ls', 'list the sandboxes', ['warren ls', 'warren ls --json'])
 command('show <name>', 'tell everything about a sandbox', ['warren show demo'])
   .option('--json', 'as JSON')
   .action(action(async (name: string, options) => (await import('./commands/show.ts')).show(name, options)));
-command('logs <name>', "print what the machine's console said", ['warren logs demo'])
+command('logs <name>', "print what the machine's console said", [
+  'warren logs demo',
+  'warren logs demo --lifecycle',
+])
+  .option('--lifecycle', 'what the commands of its devcontainer.json said instead')
   .option('--json', 'as JSON')
   .action(action(async (name: string, options) => (await import('./commands/show.ts')).logs(name, options)));
 command('journal <name>', 'print the record of what was done to a sandbox', ['warren journal demo'])
@@ -172,17 +168,13 @@ const template = program
 under(template, 'ls', 'list the templates', ['warren template ls'])
   .option('--json', 'as JSON')
   .action(action(async (options) => (await import('./commands/template.ts')).ls(options)));
-withBuildFlags(
+withEnvironmentFlags(
   under(template, 'build', 'build the template for an environment and a size now', [
     'warren template build --memory 2048',
     'warren template build --env debian:trixie --pull',
     'warren template build --env ./Dockerfile --build-arg VERSION=2 --progress plain',
   ]),
 )
-  .addOption(sizeOption('--cpus <count>', 'virtual CPUs'))
-  .addOption(sizeOption('--memory <mib>', 'memory in MiB'))
-  .addOption(sizeOption('--disk <gib>', 'disk in GiB'))
-  .option('--env <file-or-image>', 'environment (default: the built-in one)')
   .option('--pull', 'look the image up again, though its name is known')
   .option('--json', 'as JSON')
   .action(action(async (options) => (await import('./commands/template.ts')).build(options)));

@@ -61,6 +61,10 @@ export class Client {
     return this.#json('GET', `${sandboxPath(name)}/journal`);
   }
 
+  lifecycleLog(name: string): Promise<string> {
+    return this.#json('GET', `${sandboxPath(name)}/lifecycle-log`);
+  }
+
   console(name: string): Promise<string> {
     return this.#json('GET', `${sandboxPath(name)}/console`);
   }
@@ -91,6 +95,10 @@ export class Client {
     return this.#json('DELETE', `${sandboxPath(name)}/forwards/${port}`);
   }
 
+  allowInitialize(consent: { root: string; digest: string }): Promise<unknown> {
+    return this.#json('POST', '/v1/consent', consent);
+  }
+
   templates(): Promise<TemplateView[]> {
     return this.#json('GET', '/v1/templates');
   }
@@ -101,6 +109,7 @@ export class Client {
       path: string;
       environment: string | null;
       build: BuildWish | null;
+      prepare: boolean;
       pull: boolean;
       cpus: number | null;
       memoryMib: number | null;

@@ -4,11 +4,14 @@
 import * as v from 'valibot';
 import { WarrenError } from '../protocol/error.ts';
 import { runAttacks } from '../sandbox/attack/run-attacks.ts';
-import { readConsole } from '../sandbox/console.ts';
+import { readConsole, readLifecycleLog } from '../sandbox/console.ts';
+import { allowInitialize } from '../sandbox/devcontainer/consent.ts';
 import { doctor } from '../sandbox/doctor.ts';
 import { findEnvironment, repositoryAt } from '../sandbox/find-environment.ts';
+import { ensureGround } from '../sandbox/ground.ts';
 import { diff, fetchBack, mergeBack } from '../sandbox/hand-back.ts';
 import { readJournal } from '../sandbox/journal.ts';
+import { planNetwork } from '../sandbox/network/plan.ts';
 import { pause, resume, start, stop } from '../sandbox/power.ts';
 import { prune, usedTemplates } from '../sandbox/prune.ts';
 import { viewOf } from '../sandbox/record.ts';
@@ -47,9 +50,17 @@ const upSchema = v.object({
   diskGib: optionalNumber,
   network: v.nullable(v.picklist(['none', 'mediated', 'open'])),
   fresh: v.boolean(),
+  prepare: v.boolean(),
+  initialized: optionalText,
+});
+
+const consentSchema = v.object({
+  root: v.pipe(v.string(), v.maxLength(4096)),
+  digest: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
 });
 
 const templateSchema = v.object({
+  prepare: v.boolean(),
   pull: v.boolean(),
   path: v.string(),
   environment: optionalText,
@@ -125,6 +136,11 @@ export const routes: Route[] = [
   },
   {
     method: 'GET',
+    path: '/v1/sandboxes/:name/lifecycle-log',
+    handle: onSandbox(({ conductor }, sandbox) => readLifecycleLog(conductor, sandbox)),
+  },
+  {
+    method: 'GET',
     path: '/v1/sandboxes/:name/diff',
     handle: onSandbox(({ conductor, query }, sandbox) =>
       diff(conductor, sandbox, { stat: query.get('stat') === '1' }),
@@ -147,6 +163,15 @@ export const routes: Route[] = [
     ),
   },
   {
+    method: 'POST',
+    path: '/v1/consent',
+    handle: async ({ conductor, body }) => {
+      const { root, digest } = parse(consentSchema, body);
+      await allowInitialize(conductor.rooms.layout, root, digest);
+      return {};
+    },
+  },
+  {
     method: 'GET',
     path: '/v1/templates',
     handle: async ({ conductor }) => {
@@ -161,11 +186,17 @@ export const routes: Route[] = [
     handle: async ({ conductor, body, onProgress, signal }) => {
       const request = parse(templateSchema, body);
       const repository = await repositoryAt(request.path);
-      const { environment } = await findEnvironment(repository, request);
-      const { carry, ...size } = await settingsFor(repository, request);
-      const { template } = await conductor.templates.ensure(
-        { environment, repository, carry, fresh: request.pull, build: request.build },
-        size,
+      const { cpus, memoryMib, diskGib, build, prepare, pull: fresh } = request;
+      const { fitting } = await planNetwork(conductor.rooms.layout, repository, null);
+      const { template } = await ensureGround(
+        conductor,
+        {
+          ...{ build, fresh, prepare, repository },
+          found: await findEnvironment(repository, request),
+          settings: await settingsFor(repository, request),
+          asked: { cpus, memoryMib, diskGib },
+          profiles: fitting ?? [],
+        },
         onProgress,
         signal,
       );

@@ -63,6 +63,8 @@ export const sandboxFiles = (layout: Layout, id: string) => {
     door: doorFiles(folder),
     /** What stands for each secret in this sandbox. */
     placeholders: join(folder, 'placeholders.json'),
+    /** All that the lifecycle commands of its devcontainer.json said. */
+    lifecycleLog: join(folder, 'lifecycle.log'),
   };
 };
 
@@ -104,7 +106,15 @@ export const doorFiles = (folder: string) => ({
 export const projectFiles = (layout: Layout, root: string) => {
   const digest = createHash('sha256').update(root).digest('hex').slice(0, 32);
   const folder = join(layout.data, 'projects', digest);
-  return { folder, policy: join(folder, 'policy.json'), authority: join(folder, 'authority.json') };
+  return {
+    folder,
+    policy: join(folder, 'policy.json'),
+    authority: join(folder, 'authority.json'),
+    /** What a person let its devcontainer.json do on this computer. */
+    consent: join(folder, 'consent.json'),
+    /** All that the commands of the last preparation said. */
+    prepareLog: join(folder, 'prepare.log'),
+  };
 };
 
 /** What one machine owns on disk. The VMM sees only this folder (writable) and its template (read-only). */
@@ -134,6 +144,8 @@ export const storeFolders = (store: string) => ({
   references: join(store, 'references'),
   /** Which layer a step of a build gave. */
   steps: join(store, 'steps'),
+  /** Features of devcontainer.json, resolved: Dockerfiles and what they copy. */
+  features: join(store, 'features'),
   kernels: join(store, 'kernels'),
   templates: join(store, 'templates'),
   downloads: join(store, 'downloads'),

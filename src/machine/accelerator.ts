@@ -54,7 +54,8 @@ async function tryKvm(probe: AcceleratorProbe): Promise<Accelerator> {
   try {
     return await trialBoot(probe, folder);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    // The last words of a VMM may still come into its log.
+    await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
   }
 }
 

@@ -1,5 +1,6 @@
 // Builds a template in a temporary folder and renames it into place: a crash or a cancellation at any moment
-// leaves no template, and two builders of the same key leave two whole ones.
+// leaves no template, and two builders of the same key leave two whole ones. It begins with a boot, or with another
+// template: its memory and disk are copied, and the copy goes on from there.
 
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
@@ -23,12 +24,13 @@ import {
   type TemplateSettings,
   templateDigest,
 } from './template.ts';
-import { warmUp } from './warm-up.ts';
 
 /** What a new template's disk holds: ext4's own tables, its journal, what the first boot writes. */
 const DISK_ROOM_MIB = 128;
 
 export interface TemplateRequest {
+  /** Of its machine: what a later daemon finds the VMM by, should this one die. */
+  id: string;
   driver: Driver;
   found: DriverFound;
   box: BoxOptions;
@@ -38,6 +40,10 @@ export interface TemplateRequest {
   kernel: { vmlinuz: string; initramfs: string };
   layers: Layer[];
   settings: TemplateSettings;
+  /** Where to go on from; null: from a boot. */
+  from: Template | null;
+  /** Runs in the machine before it is frozen; answers what `prepared` of the record shall say. */
+  work: (machine: Machine) => Promise<unknown>;
   /** The store's folder of templates. */
   folder: string;
   /** Gets what VMM and console said when the build fails. */
@@ -57,8 +63,8 @@ export async function buildTemplate(request: TemplateRequest): Promise<Template>
     await makeFolderAtomic(join(folder, id), async (temporary) => {
       const files = templateFiles(temporary);
       onProgress('making the disk');
-      await makeFiles(files, key, signal);
-      const bootMs = await bootAndFreeze(request, files, runtime);
+      await makeFiles(files, request);
+      const { bootMs, prepared } = await startAndFreeze(request, files, runtime);
       signal?.throwIfAborted();
       const record: TemplateRecord = {
         key,
@@ -68,6 +74,7 @@ export async function buildTemplate(request: TemplateRequest): Promise<Template>
         kernel: request.kernel,
         layers: request.layers,
         settings: request.settings,
+        ...(prepared !== undefined && { prepared }),
         sizes: {
           memory: await seal(files.memory),
           device: await seal(files.device),
@@ -89,7 +96,7 @@ export async function buildTemplate(request: TemplateRequest): Promise<Template>
 /** The build's folder goes: what was said in it is kept where the error points to. */
 async function keepWords(cause: unknown, runtime: string, logFile: string): Promise<WarrenError> {
   const shape = WarrenError.from(cause).toJSON();
-  if (shape.log === undefined) return WarrenError.from(cause);
+  if (!shape.log?.startsWith(`${runtime}/`)) return WarrenError.from(cause);
   const said = await Promise.all(
     ['vmm.log', 'console.log'].map((name) => readFile(join(runtime, name), 'utf8').catch(() => '')),
   );
@@ -99,14 +106,21 @@ async function keepWords(cause: unknown, runtime: string, logFile: string): Prom
 
 async function makeFiles(
   files: ReturnType<typeof templateFiles>,
-  key: TemplateKey,
-  signal?: AbortSignal,
+  { key, from, signal }: TemplateRequest,
 ): Promise<void> {
-  await writeFile(files.memory, '', { mode: 0o600 });
-  await truncate(files.memory, key.memoryMib * 1024 * 1024);
-  await writeFile(files.device, '', { mode: 0o600 });
   const options = signal ? { signal } : {};
-  await makeDisk(files.disk, key.diskGib, options);
+  await writeFile(files.device, '', { mode: 0o600 });
+  if (from) {
+    for (const name of ['memory', 'disk'] as const) {
+      const copy = ['--sparse=always', '--reflink=auto', '--no-preserve=mode', from.files[name], files[name]];
+      await run('cp', copy, options);
+      await chmod(files[name], 0o600);
+    }
+  } else {
+    await writeFile(files.memory, '', { mode: 0o600 });
+    await truncate(files.memory, key.memoryMib * 1024 * 1024);
+    await makeDisk(files.disk, key.diskGib, options);
+  }
   // Only its header and tables are copied for each machine; the backing file is always named explicitly.
   await run(
     'qemu-img',
@@ -115,15 +129,15 @@ async function makeFiles(
   );
 }
 
-/** Answers how long the cold boot took to the agent's first answer, in ms. */
-async function bootAndFreeze(
+/** Answers how long it took to the agent's first answer, in ms. */
+async function startAndFreeze(
   request: TemplateRequest,
   files: ReturnType<typeof templateFiles>,
   runtime: string,
-): Promise<number> {
+): Promise<{ bootMs: number; prepared: unknown }> {
   const { driver, found, box, key, onProgress = () => {} } = request;
   const spec: MachineSpec = {
-    id: 'template',
+    id: request.id,
     cpus: key.cpus,
     memoryMib: key.memoryMib,
     accelerator: request.accelerator,
@@ -133,10 +147,11 @@ async function bootAndFreeze(
     disk: { kind: 'raw', file: files.disk },
     diskGib: key.diskGib,
     memory: { file: files.memory, shared: true },
+    ...(request.from && { restore: { device: request.from.files.device } }),
     freezeTo: files.device,
     sockets: machineSockets(join(runtime, 'sockets')),
   };
-  onProgress('booting');
+  onProgress(request.from ? 'starting' : 'booting');
   const startedMs = performance.now();
   const machine = await Machine.start(driver, found, spec, box, {
     vmmLog: join(runtime, 'vmm.log'),
@@ -147,16 +162,16 @@ async function bootAndFreeze(
   try {
     await machine.awaken({ hostname: 'warren', machineId: newMachineId() });
     const bootMs = performance.now() - startedMs;
-    const link = await machine.link();
-    onProgress('warming up');
-    await warmUp(link);
+    const prepared = await request.work(machine);
     onProgress('freezing');
+    const link = await machine.link();
     await link.json('/warren/quiesce', { method: 'POST', body: {}, timeoutMs: 60_000 });
     await machine.detach();
     await machine.pause();
-    await machine.saveDevice({ driver, probe: found, spec, box });
+    const { restore: _, ...frozen } = spec;
+    await machine.saveDevice({ driver, probe: found, spec: frozen, box });
     await machine.quit();
-    return bootMs;
+    return { bootMs, prepared };
   } catch (error) {
     if (request.signal?.aborted)
       throw new WarrenError({ code: 'usage.cancelled', message: 'cancelled' }, { cause: error });

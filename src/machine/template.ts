@@ -21,6 +21,8 @@ export interface TemplateKey {
   diskGib: number;
   /** Raised when the way of building changes. */
   recipe: number;
+  /** Of a template that was made from another one: a digest of what was done in it. */
+  preparation?: string;
 }
 
 export const TEMPLATE_RECIPE = 2;
@@ -35,6 +37,8 @@ export interface TemplateRecord {
   layers: Layer[];
   /** What its image says of the programs that run in it; missing in records of before there were images. */
   settings?: TemplateSettings;
+  /** What the conductor wants to know again of a preparation; it says what it is. */
+  prepared?: unknown;
   sizes: { memory: number; device: number; disk: number; overlay: number };
 }
 

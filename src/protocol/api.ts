@@ -1,7 +1,8 @@
 // The daemon's API: shapes that cross its unix socket, as JSON. docs/API.md is made of the same words.
 
-import type { BuildWish } from './build.ts';
 import type { ErrorShape } from './error.ts';
+
+export type { InitializeDetails, LayerView, UpRequest, UpResult, Withheld } from './up.ts';
 
 export type SandboxState = 'creating' | 'running' | 'paused' | 'stopped' | 'crashed' | 'removing';
 
@@ -22,6 +23,15 @@ export interface SandboxView {
   /** Where sessions start in the guest. */
   workdir: string;
   handback: { ref: string; tip: string; at: string } | null;
+  /** How the lifecycle commands of its devcontainer.json fare; null: it has none. */
+  setup: SetupView | null;
+}
+
+export interface SetupView {
+  state: 'running' | 'done' | 'failed';
+  /** Which command. */
+  step: string;
+  why: string | null;
 }
 
 export interface RepositoryView {
@@ -40,6 +50,8 @@ export interface SandboxDetail extends SandboxView {
   diskUsedMib: number;
   /** Why a sandbox is `crashed`, when that is known. */
   note: string | null;
+  /** What a shell of a person runs first; null: nothing. */
+  attach: string | null;
 }
 
 export type NetworkMode = 'none' | 'mediated' | 'open';
@@ -67,42 +79,6 @@ export interface MachineView {
   privateMib: number;
   proportionalMib: number;
   cpuSeconds: number;
-}
-
-export interface UpRequest {
-  /** null: a name is made up. */
-  name: string | null;
-  /** A folder in the repository on the host; null for a sandbox without a repository. */
-  path: string | null;
-  environment: string | null;
-  build: BuildWish | null;
-  cpus: number | null;
-  memoryMib: number | null;
-  diskGib: number | null;
-  /** null: as the settings say. */
-  network: NetworkMode | null;
-  /** Fail when the name is taken instead of answering with the sandbox that has it. */
-  fresh: boolean;
-}
-
-export interface UpResult {
-  sandbox: SandboxView;
-  created: boolean;
-  withheld: Withheld | null;
-  network: NetworkView;
-  /** What was found missing or weaker than it should be. */
-  notices: string[];
-  timings: Record<string, number>;
-}
-
-/** What of the repository did not travel. Lists are cut at 20 entries, totals are not. */
-export interface Withheld {
-  untracked: string[];
-  untrackedTotal: number;
-  ignoredTotal: number;
-  env: string[];
-  submodulesNotCheckedOut: string[];
-  notices: string[];
 }
 
 export interface CommitView {

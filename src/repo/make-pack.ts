@@ -23,20 +23,28 @@ const settings = [
   'core.fsmonitor=false',
 ].flatMap((setting) => ['-c', setting]);
 
-/** What `head` reaches and the snapshot's trees hold; null when that is nothing. */
+/**
+ * What `head` reaches and the snapshot's trees hold, without what `known` reaches, a commit that the guest has; null when
+ * that is nothing.
+ */
 export async function makePack(
   repository: Repository,
   snapshot: Snapshot,
-  options: { folder: string; signal?: AbortSignal },
+  options: { folder: string; known?: string | null; signal?: AbortSignal },
 ): Promise<MadePack | null> {
-  const tips = [repository.head, snapshot.index, snapshot.worktree].filter((id) => id !== null);
+  const known = options.known ?? null;
+  const tips = [repository.head, snapshot.index, snapshot.worktree].filter(
+    (id) => id !== null && id !== known,
+  );
   if (tips.length === 0) return null;
+  // Its tree by itself too: trees are not held against commits.
+  const revisions = known === null ? tips : [...tips, `^${known}`, `^${known}^{tree}`];
   const args = ['pack-objects', '--revs', '-q', '--delta-base-offset', `--threads=${packThreads()}`];
   const prefix = join(options.folder, 'pack');
   try {
     const { stdout } = await git(repository.root, [...settings, ...args, prefix], {
       env: snapshot.env,
-      input: `${tips.join('\n')}\n`,
+      input: `${revisions.join('\n')}\n`,
       ...(options.signal && { signal: options.signal }),
     });
     const name = `${prefix}-${stdout.toString().trim()}`;

@@ -11,16 +11,19 @@ import { carryPath, findCarried } from './carry.ts';
 import { cloneTar } from './clone-tar.ts';
 import { gitLineOrNull } from './git.ts';
 import { type MadePack, makePack } from './make-pack.ts';
-import type { CloneManifest, Identity, RepositoryManifest } from './manifest.ts';
+import type { CloneManifest, RepositoryManifest } from './manifest.ts';
 import type { Repository } from './open.ts';
 import { readShallow } from './shallow.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { findSubmodules, type Submodule } from './submodules.ts';
+import { readIdentity } from './tracked.ts';
 import { type LeftBehind, listOthers, report, type Withheld } from './withheld.ts';
 
 export interface PackInOptions {
-  /** The branch that the guest stands on. */
-  branch: string;
+  /** The branch that the guest stands on; null: it stands on the commit itself. */
+  branch: string | null;
+  /** What the guest has already, by path ("" is the repository itself). */
+  known?: ReadonlyMap<string, KnownRepository>;
   /** Where the clone goes, absolute in the guest. */
   guestPath: string;
   /** Files to take along that git does not track, relative to the root. */
@@ -29,6 +32,12 @@ export interface PackInOptions {
   transferFolder: string;
   signal?: AbortSignal;
   onProgress?: (progress: PackProgress) => void;
+}
+
+/** A repository as it went into a guest. */
+export interface KnownRepository {
+  head: string | null;
+  shallow: readonly string[];
 }
 
 export interface PackProgress {
@@ -47,6 +56,7 @@ export interface PackedRepository {
 
 const SUBMODULES_MAX = 1000;
 const SUBMODULE_DEPTH_MAX = 16;
+const UNBORN_BRANCH = 'warren/unborn';
 
 interface Part {
   path: string;
@@ -122,6 +132,8 @@ async function packOne(
   path: string,
 ): Promise<{ part: Part; inner: Submodule[] }> {
   const { folder, carry, signal, onProgress } = options;
+  // A branch without commits is all that there is of a repository without commits.
+  const branch = options.branch ?? (repository.head === null ? UNBORN_BRANCH : null);
   const common = { carry, ...(signal && { signal }) };
   await mkdir(folder, { recursive: true });
   const where = path ? ` of submodule ${sanitizeLine(path)}` : '';
@@ -132,15 +144,14 @@ async function packOne(
   ]);
   const { checkedOut, missing } = await findSubmodules(repository, snapshot.gitlinks);
   onProgress?.({ step: `packing the history${where}` });
-  const [pack, shallow] = await Promise.all([
-    makePack(repository, snapshot, { folder, ...(signal && { signal }) }),
-    readShallow(repository),
-  ]);
+  const shallow = await readShallow(repository);
+  const known = await stillKnown(repository, options.known?.get(path), shallow);
+  const pack = await makePack(repository, snapshot, { folder, known, ...(signal && { signal }) });
   const row: RepositoryManifest = {
     path,
     name: submodule?.name ?? '',
     objectFormat: repository.objectFormat,
-    branch: submodule ? null : options.branch,
+    branch: submodule ? null : branch,
     head: repository.head,
     index: snapshot.index,
     worktree: snapshot.worktree,
@@ -158,6 +169,16 @@ async function packOne(
   return { part: { path, row, left, pack }, inner: checkedOut };
 }
 
+/** A commit that is no longer here, or whose history was cut elsewhere, says nothing of what the guest has. */
+async function stillKnown(
+  repository: Repository,
+  known: KnownRepository | undefined,
+  shallow: readonly string[],
+): Promise<string | null> {
+  if (!known?.head || known.shallow.join() !== shallow.join()) return null;
+  return await gitLineOrNull(repository.root, ['rev-parse', '--verify', '--quiet', `${known.head}^{commit}`]);
+}
+
 function numbered(parts: readonly Part[]): RepositoryManifest[] {
   let packs = 0;
   return parts.map(({ row, pack }) => ({ ...row, pack: pack ? packs++ : null }));
@@ -169,14 +190,6 @@ function inside(carry: ReadonlySet<string>, path: string): ReadonlySet<string> {
   return new Set(
     [...carry].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length)),
   );
-}
-
-async function readIdentity(root: string): Promise<Identity | null> {
-  const [name, email] = await Promise.all([
-    gitLineOrNull(root, ['config', '--get', 'user.name']),
-    gitLineOrNull(root, ['config', '--get', 'user.email']),
-  ]);
-  return name && email ? { name, email } : null;
 }
 
 function tooManySubmodules(path: string): WarrenError {

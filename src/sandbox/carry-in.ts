@@ -1,19 +1,25 @@
 // Repo in: the host packs the repository while the machine wakes, then the pack streams to the agent.
 
 import { mkdir } from 'node:fs/promises';
+import type { Link } from '../machine/link/link.ts';
 import { type PackedRepository, packIn, type Repository } from '../repo/index.ts';
 import type { Conductor, Sandbox } from './conductor.ts';
+import type { Prepared } from './prepare/preparation.ts';
 import type { OnProgress } from './rooms.ts';
 
 const CLONE_TIMEOUT_MS = 30 * 60_000;
 
 export type CarryPlan = PackedRepository;
 
+/** `prepared`: what the machine holds already. */
 export async function prepareCarry(
   conductor: Conductor,
   sandbox: Sandbox,
-  repository: Repository,
-  carry: string[],
+  {
+    repository,
+    carry,
+    prepared,
+  }: { repository: Repository; carry: string[]; prepared?: Prepared | undefined },
   onProgress: OnProgress,
   signal: AbortSignal,
 ): Promise<CarryPlan> {
@@ -24,31 +30,51 @@ export async function prepareCarry(
     branch,
     guestPath,
     carry,
+    ...(prepared && { known: new Map(prepared.repositories.map((each) => [each.path, each])) }),
     transferFolder: transfer,
     signal,
     onProgress,
   });
 }
 
+/** `clone`: nothing is there yet; `update`: a clone is. */
 export async function carryIn(
   conductor: Conductor,
   sandbox: Sandbox,
   plan: CarryPlan,
+  verb: 'clone' | 'update',
   onProgress: OnProgress,
   signal: AbortSignal,
 ): Promise<void> {
-  onProgress({ step: 'carrying the repository in', total: plan.bytes });
-  const machine = sandbox.machine!;
-  const link = await machine.link();
-  // The tree in the guest is the user's, whom the image names.
-  const stream = plan.stream(sandbox.record.user);
+  try {
+    const { user } = sandbox.record;
+    await sendRepository(await sandbox.machine!.link(), plan, { user, verb }, onProgress, signal);
+    const { repository } = sandbox.record;
+    const submodules = plan.manifest.repositories.slice(1).map(({ path, head }) => ({ path, base: head }));
+    await conductor.update(sandbox, { repository: { ...repository!, submodules } });
+  } finally {
+    await plan.dispose();
+  }
+}
+
+/** `user`: whose the tree in the guest is. */
+export async function sendRepository(
+  link: Link,
+  plan: CarryPlan,
+  { user, verb }: { user: string; verb: 'clone' | 'update' },
+  onProgress: OnProgress,
+  signal: AbortSignal,
+): Promise<void> {
+  const step = 'carrying the repository in';
+  onProgress({ step, total: plan.bytes });
+  const stream = plan.stream(user);
   let done = 0;
   stream.on('data', (chunk: Buffer) => {
     done += chunk.length;
-    onProgress({ step: 'carrying the repository in', done, total: plan.bytes });
+    onProgress({ step, done, total: plan.bytes });
   });
   try {
-    const answer = await link.send('/warren/git/clone', {
+    const answer = await link.send(`/warren/git/${verb}`, {
       method: 'POST',
       payload: stream,
       timeoutMs: CLONE_TIMEOUT_MS,
@@ -56,11 +82,7 @@ export async function carryIn(
       headers: { 'content-type': 'application/x-tar' },
     });
     answer.body.resume();
-    const { repository } = sandbox.record;
-    const submodules = plan.manifest.repositories.slice(1).map(({ path, head }) => ({ path, base: head }));
-    await conductor.update(sandbox, { repository: { ...repository!, submodules } });
   } finally {
     stream.destroy();
-    await plan.dispose();
   }
 }

@@ -52,6 +52,7 @@ export async function prune(conductor: Conductor, options: { all: boolean }): Pr
   await forgetNames(storeFolders.references, storeFolders.images);
   if (!conductor.templates.images.areMade) {
     await forgetSteps(storeFolders.steps, storeFolders.layers);
+    await rm(storeFolders.features, { recursive: true, force: true });
     const caches = buildCachesFolder(conductor.rooms.layout);
     result.freedMib += await sizeMib(caches);
     await rm(caches, { recursive: true, force: true });

@@ -19,6 +19,7 @@ export interface Settings {
   diskGib: number;
   /** Paths relative to the repository's root that travel although git does not track them. */
   carry: string[];
+  prepare: NonNullable<FileSettings['prepare']> | null;
 }
 
 const USERS_ONLY = [
@@ -31,7 +32,7 @@ const USERS_ONLY = [
 /** Half of the cores, so that several machines and their user get on. */
 const DEFAULT_CPUS = Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
 
-const DEFAULTS: Settings = { cpus: DEFAULT_CPUS, memoryMib: 1024, diskGib: 16, carry: [] };
+const DEFAULTS: Settings = { cpus: DEFAULT_CPUS, memoryMib: 1024, diskGib: 16, carry: [], prepare: null };
 
 const addresses = v.exactOptional(
   v.pipe(
@@ -58,9 +59,24 @@ const environmentSchema = v.union([
   }),
 ]);
 
+const command = v.pipe(v.string(), v.minLength(1), v.maxLength(16_384));
+const commands = v.union([command, v.pipe(v.array(command), v.minLength(1), v.maxLength(100))]);
+const prepareSchema = v.union([
+  commands,
+  v.strictObject({
+    run: commands,
+    /** Patterns of files that decide whether it is done again. */
+    inputs: v.exactOptional(v.pipe(v.array(word), v.maxLength(1000))),
+    /** In seconds. */
+    timeout: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(86_400))),
+  }),
+]);
+
 const fileSchema = v.strictObject({
   $schema: v.exactOptional(v.string()),
   environment: v.exactOptional(environmentSchema),
+  /** The repository's only: what is done once with the repository there. */
+  prepare: v.exactOptional(prepareSchema),
   cpus: v.exactOptional(v.number()),
   memory: v.exactOptional(v.number()),
   disk: v.exactOptional(v.number()),
@@ -135,11 +151,33 @@ export function decide(
     memoryMib: request.memoryMib ?? project.memory ?? user.memory ?? DEFAULTS.memoryMib,
     diskGib: request.diskGib ?? project.disk ?? user.disk ?? DEFAULTS.diskGib,
     carry: project.carry ?? [],
+    prepare: project.prepare ?? null,
   };
   check('--cpus', settings.cpus, 1, limits.cpusMax, '');
   check('--memory', settings.memoryMib, limits.memoryMinMib, limits.memoryMaxMib, ' MiB');
   check('--disk', settings.diskGib, limits.diskMinGib, limits.diskMaxGib, ' GiB');
   return settings;
+}
+
+/** Pure. As large as a devcontainer.json needs it, except where a person said how large. */
+export function withRequirements(
+  settings: Settings,
+  required: { cpus: number | null; memoryBytes: number | null; storageBytes: number | null } | null,
+  asked: Pick<UpRequest, 'cpus' | 'memoryMib' | 'diskGib'>,
+): { cpus: number; memoryMib: number; diskGib: number } {
+  const { cpus, memoryMib, diskGib } = settings;
+  const least = (has: number, by: number | null, needs: number, most: number) =>
+    by === null ? Math.min(Math.max(has, Math.ceil(needs)), Math.max(has, most)) : has;
+  return {
+    cpus: least(cpus, asked.cpus, required?.cpus ?? 0, Math.min(limits.cpusMax, availableParallelism())),
+    memoryMib: least(
+      memoryMib,
+      asked.memoryMib,
+      (required?.memoryBytes ?? 0) / 1024 ** 2,
+      limits.memoryMaxMib,
+    ),
+    diskGib: least(diskGib, asked.diskGib, (required?.storageBytes ?? 0) / 1024 ** 3, limits.diskMaxGib),
+  };
 }
 
 function check(flag: string, value: number, least: number, most: number, unit: string): void {

@@ -3,9 +3,10 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { templateFiles } from '../host/layout.ts';
-import type { Image, ImageSettings } from '../image/index.ts';
-import { buildTemplate } from '../machine/build-template.ts';
+import type { Image } from '../image/index.ts';
+import { buildTemplate, type TemplateRequest } from '../machine/build-template.ts';
 import type { Accelerator } from '../machine/driver.ts';
+import type { Machine } from '../machine/machine.ts';
 import {
   hardwareDigest,
   listTemplates,
@@ -15,9 +16,10 @@ import {
   type TemplateKey,
   templateDigest,
 } from '../machine/template.ts';
+import { warmUp } from '../machine/warm-up.ts';
 import type { TemplateView } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
-import { Images, type Wanted } from './images.ts';
+import { Images } from './images.ts';
 import type { OnProgress, Rooms } from './rooms.ts';
 import { SharedWork } from './shared-work.ts';
 
@@ -26,6 +28,14 @@ export interface Size {
   memoryMib: number;
   diskGib: number;
 }
+
+type Inputs = Pick<
+  TemplateRequest,
+  'id' | 'key' | 'from' | 'kernel' | 'layers' | 'settings' | 'accelerator'
+> & {
+  /** Runs in the machine before it is frozen; answers what the template's record shall say of it. */
+  work(machine: Machine, onProgress: OnProgress, signal: AbortSignal): Promise<unknown>;
+};
 
 export class Templates {
   readonly images: Images;
@@ -38,39 +48,74 @@ export class Templates {
     this.images = new Images(rooms);
   }
 
-  /** The template for an environment and a size, built when there is none. Whoever cancels last cancels the build. */
+  /** The template of an image and a size, built when there is none. Whoever cancels last cancels the build. */
   async ensure(
-    wanted: Wanted,
+    image: Image,
     size: Size,
     onProgress: OnProgress,
     signal?: AbortSignal,
-  ): Promise<{ template: Template; accelerator: Accelerator; imageId: string; settings: ImageSettings }> {
+  ): Promise<{ template: Template; accelerator: Accelerator }> {
     const rooms = this.#rooms;
     const found = await rooms.found();
-    const [kernel, image] = [
-      await rooms.kernel(onProgress, signal),
-      await this.images.ensure(wanted, onProgress, signal),
-    ];
+    const kernel = await rooms.kernel(onProgress, signal);
     const accelerator = await rooms.accelerator(kernel);
+    const { cpus, memoryMib, diskGib } = size;
     const key: TemplateKey = {
       imageId: image.id,
       kernelDigest: kernel.digest,
       vmm: `${rooms.driver.name} ${found.version}`,
       accelerator: accelerator.kind,
       hardware: hardwareDigest(rooms.driver, found, { ...size, accelerator }, image.layers),
-      ...size,
+      cpus,
+      memoryMib,
+      diskGib,
       recipe: TEMPLATE_RECIPE,
     };
-    const digest = templateDigest(key);
-    const template =
-      (await this.#find(digest)) ??
-      (await this.#building.do(
-        digest,
-        (tell, either) => this.#build({ key, kernel, image, accelerator }, tell, either),
-        onProgress,
-        signal,
-      ));
-    return { template, accelerator, imageId: image.id, settings: image.config };
+    const { vmlinuz, initramfs } = kernel;
+    const template = await this.#findOrBuild(
+      {
+        id: 'template',
+        key,
+        from: null,
+        kernel: { vmlinuz, initramfs },
+        layers: image.layers,
+        settings: image.config,
+        accelerator,
+        work: async (machine, tell) => {
+          tell({ step: 'template: warming up' });
+          await warmUp(await machine.link());
+          return undefined;
+        },
+      },
+      onProgress,
+      signal,
+    );
+    return { template, accelerator };
+  }
+
+  /** A template that goes on from another one; `preparation` identifies what `work` does in it. */
+  async derive(
+    from: { template: Template; accelerator: Accelerator },
+    derived: { id: string; preparation: string; work: Inputs['work'] },
+    onProgress: OnProgress,
+    signal?: AbortSignal,
+  ): Promise<Template> {
+    const { template, accelerator } = from;
+    const { key, kernel, layers, settings } = template.record;
+    return await this.#findOrBuild(
+      {
+        id: derived.id,
+        key: { ...key, preparation: derived.preparation },
+        from: template,
+        kernel,
+        layers,
+        settings: settings ?? { user: 'user', workdir: '/', env: {} },
+        accelerator,
+        work: derived.work,
+      },
+      onProgress,
+      signal,
+    );
   }
 
   async get(id: string): Promise<Template> {
@@ -118,6 +163,19 @@ export class Templates {
     await rm(folder, { recursive: true, force: true });
   }
 
+  async #findOrBuild(inputs: Inputs, onProgress: OnProgress, signal?: AbortSignal): Promise<Template> {
+    const digest = templateDigest(inputs.key);
+    return (
+      (await this.#find(digest)) ??
+      (await this.#building.do(
+        digest,
+        (tell, either) => this.#build(inputs, tell, either),
+        onProgress,
+        signal,
+      ))
+    );
+  }
+
   async #find(digest: string): Promise<Template | undefined> {
     const names = await readdir(this.#rooms.storeFolders.templates).catch(() => []);
     for (const name of names.sort()) {
@@ -134,28 +192,16 @@ export class Templates {
     return await this.get(id).catch(() => undefined);
   }
 
-  async #build(
-    inputs: {
-      key: TemplateKey;
-      kernel: { vmlinuz: string; initramfs: string };
-      image: Image;
-      accelerator: Accelerator;
-    },
-    onProgress: OnProgress,
-    signal: AbortSignal,
-  ): Promise<Template> {
+  async #build(inputs: Inputs, onProgress: OnProgress, signal: AbortSignal): Promise<Template> {
     const rooms = this.#rooms;
-    const { vmlinuz, initramfs } = inputs.kernel;
+    const { work, ...rest } = inputs;
     return await buildTemplate({
+      ...rest,
       driver: rooms.driver,
       found: await rooms.found(),
-      box: await rooms.box('template'),
-      key: inputs.key,
-      accelerator: inputs.accelerator,
+      box: await rooms.box(inputs.id),
       clock: await rooms.clock(),
-      kernel: { vmlinuz, initramfs },
-      layers: inputs.image.layers,
-      settings: inputs.image.config,
+      work: async (machine) => await work(machine, onProgress, signal),
       folder: rooms.storeFolders.templates,
       logFile: rooms.storeFolders.templateLog,
       signal,

@@ -17,6 +17,7 @@ export const user = userInfo().username;
 export interface Guest {
   folder: string;
   clone(tar: Readable): Promise<{ status: number; body: Record<string, unknown> }>;
+  update(tar: Readable): Promise<{ status: number; body: Record<string, unknown> }>;
   json<T = Record<string, unknown>>(call: 'status' | 'commit', body: Record<string, unknown>): Promise<T>;
   pack(body: Record<string, unknown>): Promise<{ status: number; tip: string; pack: Readable | null }>;
   stop(): void;
@@ -63,12 +64,14 @@ export async function startGuest(): Promise<Guest> {
         body.pipe(sent);
       }
     });
+  const send = async (call: string, tar: Readable) => {
+    const answer = await post(call, tar);
+    return { status: answer.statusCode!, body: JSON.parse(await text(answer)) };
+  };
   return {
     folder,
-    async clone(tar) {
-      const answer = await post('clone', tar);
-      return { status: answer.statusCode!, body: JSON.parse(await text(answer)) };
-    },
+    clone: (tar) => send('clone', tar),
+    update: (tar) => send('update', tar),
     async json(call, body) {
       const answer = await post(call, JSON.stringify(body));
       const said = await text(answer);

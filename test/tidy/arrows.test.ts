@@ -1,7 +1,7 @@
 // The drawing in docs/ARCHITECTURE.md, enforced: which room may import which, and what is documented.
 
 import assert from 'node:assert/strict';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, it } from 'node:test';
 
@@ -73,6 +73,13 @@ describe('the documents', () => {
       (name) => !['warren', 'run', '.config', '.local/share'].includes(name) && !disk.includes(name),
     );
     assert.deepEqual(missing, []);
+  });
+
+  it('have no leftovers of a merge', () => {
+    const torn = globSync('{README.md,docs/**/*.md,src/**/*.ts,test/**/*.ts,agent/**/*.go,scripts/*}').filter(
+      (file) => statSync(file).isFile() && /^(?:<{7}|>{7}) /m.test(readFileSync(file, 'utf8')),
+    );
+    assert.deepEqual(torn, []);
   });
 
   it('link to what is there', () => {

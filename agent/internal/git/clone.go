@@ -45,6 +45,34 @@ func (s *service) clone(w http.ResponseWriter, r *http.Request) {
 
 func (s *service) cloneFrom(ctx context.Context, body io.Reader) (head *string, err error) {
 	entries := tar.NewReader(body)
+	c, err := s.openCloning(entries)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			c.folders.undo()
+		}
+	}()
+	if err := c.folders.makeTop(c.manifest.Path); err != nil {
+		return nil, err
+	}
+	repositories := c.manifest.Repositories
+	for i := range repositories {
+		if err := c.layOut(&repositories[i]); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.takeEntries(ctx, entries, c.checkOutAll); err != nil {
+		return nil, err
+	}
+	// The work is on its disk soon, also when the machine is killed; nobody waits for it.
+	go unix.Sync()
+	return repositories[0].Head, ctx.Err()
+}
+
+// openCloning reads whom and what it is for; nothing is made yet.
+func (s *service) openCloning(entries *tar.Reader) (*cloning, error) {
 	m, err := readManifest(entries)
 	if err != nil {
 		return nil, err
@@ -56,26 +84,7 @@ func (s *service) cloneFrom(ctx context.Context, body io.Reader) (head *string, 
 	if find("git", searchPath()) == "" {
 		return nil, errNoGit()
 	}
-	c := &cloning{s, user, m, &folders{user: user}}
-	defer func() {
-		if err != nil {
-			c.folders.undo()
-		}
-	}()
-	if err := c.folders.makeTop(m.Path); err != nil {
-		return nil, err
-	}
-	for i := range m.Repositories {
-		if err := c.layOut(&m.Repositories[i]); err != nil {
-			return nil, err
-		}
-	}
-	if err := c.takeEntries(ctx, entries); err != nil {
-		return nil, err
-	}
-	// The work is on its disk soon, also when the machine is killed; nobody waits for it.
-	go unix.Sync()
-	return m.Repositories[0].Head, ctx.Err()
+	return &cloning{s, user, m, &folders{user: user}}, nil
 }
 
 func readManifest(entries *tar.Reader) (*manifest, error) {
@@ -93,8 +102,8 @@ func readManifest(entries *tar.Reader) (*manifest, error) {
 	return parseManifest(data)
 }
 
-// takeEntries stores the packs, checks out when they are complete, then stores carried files over that.
-func (c *cloning) takeEntries(ctx context.Context, entries *tar.Reader) error {
+// takeEntries stores the packs, fills the working trees when they are complete, then stores carried files over that.
+func (c *cloning) takeEntries(ctx context.Context, entries *tar.Reader, fill func(context.Context) error) error {
 	files := c.packFiles()
 	checkedOut := false
 	for {
@@ -119,7 +128,7 @@ func (c *cloning) takeEntries(ctx context.Context, entries *tar.Reader) error {
 			continue
 		}
 		if !checkedOut {
-			if err := c.checkOutAll(ctx); err != nil {
+			if err := fill(ctx); err != nil {
 				return err
 			}
 			checkedOut = true
@@ -134,7 +143,7 @@ func (c *cloning) takeEntries(ctx context.Context, entries *tar.Reader) error {
 	if checkedOut {
 		return nil
 	}
-	return c.checkOutAll(ctx)
+	return fill(ctx)
 }
 
 type packFile struct {

@@ -1,5 +1,5 @@
 // Package git moves repositories between the host and the user's folders: clone takes what the host packed,
-// status says what changed, commit and pack bring work on its way home. All git runs as the user; the work
+// update what is new since, status says what changed, commit and pack bring work on its way home. All git runs as the user; the work
 // done as root is only what the user could not do (a folder at the root of the disk).
 package git
 
@@ -26,13 +26,14 @@ type service struct {
 
 const requestMaxBytes = 1 << 20
 
-// Register adds the four calls under /warren/git/.
+// Register adds the five calls under /warren/git/.
 func Register(mux *http.ServeMux, env Environment) {
 	if env.Logf == nil {
 		env.Logf = func(string, ...any) {}
 	}
 	s := &service{env}
 	mux.HandleFunc("POST /warren/git/clone", s.clone)
+	mux.HandleFunc("POST /warren/git/update", s.update)
 	mux.HandleFunc("POST /warren/git/status", answer(s, s.status))
 	mux.HandleFunc("POST /warren/git/commit", answer(s, s.commit))
 	mux.HandleFunc("POST /warren/git/pack", s.pack)

@@ -2,13 +2,14 @@
 
 import { resolve } from 'node:path';
 import { tellSecretValues } from '../../client/secrets.ts';
-import type { NetworkMode, UpResult, Withheld } from '../../protocol/api.ts';
+import type { LayerView, NetworkMode, UpResult, Withheld } from '../../protocol/api.ts';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
 import { ShellQuestions } from '../asking.ts';
 import { runAttached } from '../attach-session.ts';
 import { type BuildFlags, buildWish } from '../build-flags.ts';
 import { withClient, withProgress } from '../context.ts';
 import { asksForMore, describeNetwork } from '../describe-network.ts';
+import { withInitialize } from '../initialize.ts';
 import { dim, plural, printJson, say } from '../terminal.ts';
 import { shellSpec } from './shell.ts';
 
@@ -17,6 +18,9 @@ export interface SizeFlags {
   memory?: number;
   disk?: number;
   env?: string;
+  /** false: `--no-prepare`. */
+  prepare: boolean;
+  initialize?: boolean;
 }
 
 export interface NetworkFlag {
@@ -32,20 +36,16 @@ interface UpFlags extends SizeFlags, NetworkFlag, BuildFlags {
 export async function up(path: string | undefined, flags: UpFlags): Promise<number> {
   return await withClient(async (client) => {
     await tellSecretValues(client.transport, process.env);
-    const result = await withProgress(
-      (options) =>
-        client.up(
-          {
-            name: flags.name ?? null,
-            path: resolve(path ?? '.'),
-            fresh: false,
-            network: flags.network ?? null,
-            build: buildWish(flags),
-            ...sizeRequest(flags),
-          },
-          options,
-        ),
-      flags.progress,
+    const request = {
+      name: flags.name ?? null,
+      path: resolve(path ?? '.'),
+      fresh: false,
+      network: flags.network ?? null,
+      build: buildWish(flags),
+      ...sizeRequest(flags),
+    };
+    const result = await withInitialize(client, flags.initialize, (initialized) =>
+      withProgress((options) => client.up({ ...request, initialized }, options), flags.progress),
     );
     if (!result.created && result.sandbox.state !== 'running')
       await client.power(result.sandbox.name, 'start');
@@ -64,7 +64,7 @@ export async function up(path: string | undefined, flags: UpFlags): Promise<numb
       await trust(name, {});
     }
     const asked = new ShellQuestions(client.transport, name);
-    const ended = await runAttached(client.transport, name, shellSpec(result.sandbox), (byte) =>
+    const ended = await runAttached(client.transport, name, shellSpec(await client.show(name)), (byte) =>
       asked.key(byte),
     ).finally(() => asked.close());
     if (!ended.detached)
@@ -79,6 +79,7 @@ export function sizeRequest(flags: SizeFlags) {
     cpus: flags.cpus ?? null,
     memoryMib: flags.memory ?? null,
     diskGib: flags.disk ?? null,
+    prepare: flags.prepare,
   };
 }
 
@@ -90,7 +91,8 @@ function environmentOf(env: string | undefined): string | null {
 
 export function tell(result: UpResult): void {
   const { sandbox, created, timings, withheld } = result;
-  const tookMs = Object.values(timings).reduce((sum, ms) => sum + ms, 0);
+  // The agent's first answer is a part of the restore.
+  const tookMs = Object.entries(timings).reduce((sum, [of, ms]) => sum + (of === 'answeredMs' ? 0 : ms), 0);
   const what = sandbox.repository
     ? `${sandbox.repository.guestPath} on branch ${sandbox.repository.branch}`
     : 'no repository';
@@ -99,11 +101,22 @@ export function tell(result: UpResult): void {
       ? `sandbox "${sandbox.name}" is up: ${what} ${dim(`(${(tookMs / 1000).toFixed(2)} s)`)}`
       : `sandbox "${sandbox.name}" is already up: ${what}`,
   );
+  const layers = describeLayers(result.layers);
+  if (layers !== null) say(dim(`  ${layers}`));
   say(dim(`  ${describeNetwork(result.network, sandbox.name)}`));
   if (asksForMore(result.network))
     say(`  warren.json asks for more network than it gets: warren policy trust ${sandbox.name}`);
   if (withheld) for (const line of describeWithheld(withheld)) say(dim(`  ${line}`));
   for (const notice of result.notices) say(`  notice: ${notice}`);
+}
+
+/** Which layers were there already; null where nothing was prepared. */
+function describeLayers(layers: LayerView[]): string | null {
+  const prepared = layers.find(({ kind }) => kind === 'prepared');
+  if (!prepared) return null;
+  const words = layers.map(({ kind, reused }) => `${kind} ${reused ? 'reused' : 'made'}`);
+  const at = prepared.at ? ` (with commit ${prepared.at.slice(0, 7)})` : '';
+  return `layers: ${words.join(', ')}${at}`;
 }
 
 /** What stayed at home, a line a kind. */

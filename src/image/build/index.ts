@@ -4,3 +4,4 @@ export { buildWithEngine } from '../engine.ts';
 export { type BuildResult, buildImage } from './build.ts';
 export { FileDigests } from './file-digests.ts';
 export { Sources } from './sources.ts';
+export { StepLog } from './step-log.ts';

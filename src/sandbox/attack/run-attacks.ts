@@ -53,6 +53,8 @@ export async function runAttacks(
       diskGib: null,
       network: null,
       fresh: true,
+      prepare: false,
+      initialized: null,
     },
     onProgress,
     signal,

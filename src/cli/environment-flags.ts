@@ -1,0 +1,20 @@
+// Flags of commands that make a machine: what runs in it, and how large it is.
+
+import type { Command } from 'commander';
+import { withBuildFlags } from './build-flags.ts';
+import { sizeOption } from './declare.ts';
+
+export function withEnvironmentFlags(command: Command): Command {
+  const sized = command
+    .option('--env <file-or-image>', 'environment (default: what the repository names, or the built-in one)')
+    .option('--no-prepare', 'do not do what the repository wants prepared')
+    .option(
+      '--initialize',
+      'run initializeCommand of devcontainer.json on this computer, and remember that it may',
+    )
+    .option('--no-initialize', 'do without it, and do not ask')
+    .addOption(sizeOption('--cpus <count>', 'virtual CPUs'))
+    .addOption(sizeOption('--memory <mib>', 'memory in MiB'))
+    .addOption(sizeOption('--disk <gib>', 'disk in GiB'));
+  return withBuildFlags(sized);
+}

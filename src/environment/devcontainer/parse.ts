@@ -1,0 +1,99 @@
+// devcontainer.json, JSON with comments and trailing commas → what it says. Whatever is wrong is told with its line.
+
+import { findNodeAtLocation, type ParseError, parse, parseTree, printParseErrorCode } from 'jsonc-parser';
+import * as v from 'valibot';
+import { WarrenError } from '../../protocol/error.ts';
+import { sanitizeLine } from '../../protocol/sanitize.ts';
+import { type DevcontainerFile, fileSchema } from './schema.ts';
+
+const FILE_MAX_BYTES = 1024 * 1024;
+const DEPTH_MAX = 64;
+
+/** `file`: for people. Throws `environment.devcontainer`. */
+export function parseDevcontainer(written: string, file: string): DevcontainerFile {
+  const text = written.replace(/^\uFEFF/, '');
+  if (Buffer.byteLength(text) > FILE_MAX_BYTES)
+    throw refused(file, null, `it is larger than ${FILE_MAX_BYTES} bytes`, 'make it smaller');
+  const deep = tooDeep(text);
+  if (deep !== null) throw refused(file, placeOf(text, deep), `there are more than ${DEPTH_MAX} levels`);
+  const errors: ParseError[] = [];
+  const value: unknown = parse(text, errors, { allowTrailingComma: true });
+  const [error] = errors;
+  if (error) throw refused(file, placeOf(text, error.offset), inWords(printParseErrorCode(error.error)));
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw refused(file, { line: 1, column: 1 }, 'an object was expected: { … }');
+  const parsed = v.safeParse(fileSchema, value);
+  if (!parsed.success) {
+    const [issue] = parsed.issues;
+    const path = (issue.path ?? []).map(({ key }) => key as string | number);
+    throw refused(
+      file,
+      placeAt(text, path),
+      `${sanitizeLine(path.join('.'), 200) || 'it'}: ${issue.message}`,
+    );
+  }
+  refuseUnsupported(parsed.output, file, (key) => placeAt(text, [key]));
+  return parsed.output;
+}
+
+/** What would mislead if it were passed over in silence. */
+function refuseUnsupported(said: DevcontainerFile, file: string, place: (key: string) => Place | null): void {
+  if (said.dockerComposeFile !== undefined)
+    throw refused(
+      file,
+      place('dockerComposeFile'),
+      'several containers by Docker Compose are not supported: a sandbox is one machine',
+      "name the service's own image or Dockerfile: warren up --env IMAGE; other services can run inside the machine",
+    );
+  const dockerfile = said.build?.dockerfile ?? said.dockerFile;
+  if (said.image !== undefined && dockerfile !== undefined)
+    throw refused(file, place('image'), '"image" and a Dockerfile are both named: one was expected');
+  if (said.build !== undefined && dockerfile === undefined && said.image === undefined)
+    throw refused(file, place('build'), '"build" names no "dockerfile"');
+}
+
+interface Place {
+  line: number;
+  column: number;
+}
+
+function placeAt(text: string, path: readonly (string | number)[]): Place | null {
+  const tree = parseTree(text, [], { allowTrailingComma: true });
+  for (let length = path.length; tree && length > 0; length--) {
+    const node = findNodeAtLocation(tree, path.slice(0, length));
+    if (node) return placeOf(text, node.offset);
+  }
+  return null;
+}
+
+function placeOf(text: string, offset: number): Place {
+  const lines = text.slice(0, offset).split('\n');
+  return { line: lines.length, column: lines.at(-1)!.length + 1 };
+}
+
+function tooDeep(text: string): number | null {
+  let depth = 0;
+  // Texts and comments may hold brackets; a guess that is too high is checked by the real reader.
+  for (const { 0: token, index } of text.matchAll(
+    /"(?:\\.|[^"\\])*"|\/\/[^\n]*|\/\*[\s\S]*?\*\/|[{[]|[}\]]/g,
+  )) {
+    if (token === '{' || token === '[') depth++;
+    else if (token === '}' || token === ']') depth--;
+    if (depth > DEPTH_MAX) return index;
+  }
+  return null;
+}
+
+function inWords(code: string): string {
+  return code.replace(/[A-Z]/g, (letter, at) => (at ? ' ' : '') + letter.toLowerCase());
+}
+
+function refused(file: string, place: Place | null, why: string, remedy?: string): WarrenError {
+  const at = place ? `:${place.line}:${place.column}` : '';
+  return new WarrenError({
+    code: 'environment.devcontainer',
+    message: `${file}${at}: ${why}`,
+    remedy: remedy ?? `correct ${place ? `line ${place.line} of ` : ''}${file}`,
+    details: { file, ...(place && { line: place.line, column: place.column }) },
+  });
+}

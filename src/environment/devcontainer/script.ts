@@ -1,0 +1,81 @@
+// Lifecycle commands → text for `/bin/sh -c`. A text is a line for a shell, a list is a program with its words, an object
+// is several at the same time. Pure; whatever they hold, it stays inside its quotes.
+
+import type { Definition } from './definition.ts';
+import type { Command } from './schema.ts';
+
+/**
+ * Ends with the first command that fails, with its code. `nonce`: a word that nothing prints by chance, by which a
+ * program's end is told from what it says.
+ */
+export function commandsScript(commands: readonly Command[], nonce: string): string {
+  return commands.map((command) => `${commandScript(command, nonce)} || exit $?`).join('\n');
+}
+
+function commandScript(command: Command, nonce: string): string {
+  if (typeof command === 'string' || Array.isArray(command)) return one(command);
+  const named = Object.entries(command);
+  if (named.length === 0) return ':';
+  const begun = named.map(([name, each], at) => `${labelled(name, one(each), nonce)} &\nwarren_${at}=$!`);
+  const ended = named.map(
+    ([name], at) =>
+      `wait "$warren_${at}" || { warren_failed=$?; echo ${quoteWord(`${name}: failed with `)}"$warren_failed"; }`,
+  );
+  return `{ warren_failed=0\n${begun.join('\n')}\n${ended.join('\n')}\n(exit "$warren_failed"); }`;
+}
+
+function one(command: string | string[]): string {
+  return typeof command === 'string' ? `/bin/sh -c ${quoteWord(command)}` : command.map(quoteWord).join(' ');
+}
+
+/** Its lines begin with its name, and it ends as the program does: a pipe's end is that of its last part. */
+function labelled(name: string, program: string, nonce: string): string {
+  const end = quoteWord(`${nonce} `);
+  return [
+    `{ { ${program}; } 2>&1; echo ${end}$?; } | {`,
+    'warren_code=1',
+    'while IFS= read -r warren_line || [ -n "$warren_line" ]; do',
+    `case $warren_line in *${end}*) warren_code=\${warren_line##*${end}}; warren_line=\${warren_line%${end}*}; [ -z "$warren_line" ] && continue;; esac`,
+    `printf '[%s] %s\\n' ${quoteWord(name)} "$warren_line"`,
+    'done; exit "$warren_code"; }',
+  ].join('\n');
+}
+
+/**
+ * The script with the variables that the user's shell sets when it starts, and with `remoteEnv` over them. Shells that
+ * are not told `-c` the usual way are passed over.
+ */
+export function withUserEnvironment(
+  script: string,
+  { userEnvProbe, remoteEnv }: Pick<Definition, 'userEnvProbe' | 'remoteEnv'>,
+): string {
+  const variables = Object.entries(remoteEnv)
+    .filter(([name]) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+    .map(([name, value]) => (value === null ? `unset ${name}` : `export ${name}=${quoteWord(value)}`));
+  const inner = [...variables, script].join('\n');
+  const flags = { none: '', loginShell: '-l', interactiveShell: '-i', loginInteractiveShell: '-l -i' }[
+    userEnvProbe
+  ];
+  if (flags === '') return inner;
+  return [
+    `warren_script=${quoteWord(inner)}`,
+    'case ${SHELL##*/} in bash|zsh|sh|dash|ash|ksh) warren_shell=$SHELL;; *) warren_shell=/bin/sh;; esac',
+    // Without a terminal an interactive shell complains; what its start-up says is nobody's concern.
+    'exec 3>&1 4>&2',
+    `exec "$warren_shell" ${flags} -c 'exec /bin/sh -c "$1" >&3 2>&4 3>&- 4>&-' warren "$warren_script" >/dev/null 2>&1 </dev/null`,
+  ].join('\n');
+}
+
+/** A word for `/bin/sh` that means itself. */
+export function quoteWord(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+/** For people, in one line. */
+export function commandText(command: Command): string {
+  if (typeof command === 'string') return command;
+  if (Array.isArray(command)) return command.join(' ');
+  return Object.entries(command)
+    .map(([name, each]) => `${name}: ${commandText(each)}`)
+    .join(' & ');
+}

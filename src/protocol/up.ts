@@ -1,0 +1,72 @@
+// What `up` is asked for, and what it answers.
+
+import type { NetworkMode, NetworkView, SandboxView } from './api.ts';
+import type { BuildWish } from './build.ts';
+
+export interface UpRequest {
+  /** null: a name is made up. */
+  name: string | null;
+  /** A folder in the repository on the host; null for a sandbox without a repository. */
+  path: string | null;
+  environment: string | null;
+  build: BuildWish | null;
+  cpus: number | null;
+  memoryMib: number | null;
+  diskGib: number | null;
+  /** null: as the settings say. */
+  network: NetworkMode | null;
+  /** Fail when the name is taken instead of answering with the sandbox that has it. */
+  fresh: boolean;
+  /** false: what `prepare` says is not done. */
+  prepare: boolean;
+  /** The digest of the `initializeCommand` that was run; `skip`: it is not to be; null: nobody asked yet. */
+  initialized: string | null;
+}
+
+export type HostCommand = string | string[];
+
+/** Details of `environment.initialize`. */
+export interface InitializeDetails {
+  command: HostCommand | Record<string, HostCommand>;
+  /** For people. */
+  text: string;
+  /** Of the command and the files that it names. */
+  digest: string;
+  /** A person said yes to this digest before. */
+  allowed: boolean;
+  /** Where it is to be run. */
+  root: string;
+  files: string[];
+}
+
+/** One of those that a sandbox lies over, lowest first. */
+export interface LayerView {
+  kind: 'image' | 'template' | 'prepared';
+  id: string;
+  /** It was there already. */
+  reused: boolean;
+  /** Of a prepared one: the commit that it was prepared with; null when the repository had none. */
+  at?: string | null;
+}
+
+export interface UpResult {
+  sandbox: SandboxView;
+  created: boolean;
+  withheld: Withheld | null;
+  network: NetworkView;
+  /** What was found missing or weaker than it should be. */
+  notices: string[];
+  /** Empty when the sandbox was there already. */
+  layers: LayerView[];
+  timings: Record<string, number>;
+}
+
+/** What of the repository did not travel. Lists are cut at 20 entries, totals are not. */
+export interface Withheld {
+  untracked: string[];
+  untrackedTotal: number;
+  ignoredTotal: number;
+  env: string[];
+  submodulesNotCheckedOut: string[];
+  notices: string[];
+}
