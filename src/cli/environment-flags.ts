@@ -8,6 +8,11 @@ export function withEnvironmentFlags(command: Command): Command {
   const sized = command
     .option('--env <file-or-image>', 'environment (default: what the repository names, or the built-in one)')
     .option('--no-prepare', 'do not do what the repository wants prepared')
+    .option(
+      '--initialize',
+      'run initializeCommand of devcontainer.json on this computer, and remember that it may',
+    )
+    .option('--no-initialize', 'do without it, and do not ask')
     .addOption(sizeOption('--cpus <count>', 'virtual CPUs'))
     .addOption(sizeOption('--memory <mib>', 'memory in MiB'))
     .addOption(sizeOption('--disk <gib>', 'disk in GiB'));

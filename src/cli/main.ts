@@ -96,7 +96,11 @@ command('ls', 'list the sandboxes', ['warren ls', 'warren ls --json'])
 command('show <name>', 'tell everything about a sandbox', ['warren show demo'])
   .option('--json', 'as JSON')
   .action(action(async (name: string, options) => (await import('./commands/show.ts')).show(name, options)));
-command('logs <name>', "print what the machine's console said", ['warren logs demo'])
+command('logs <name>', "print what the machine's console said", [
+  'warren logs demo',
+  'warren logs demo --lifecycle',
+])
+  .option('--lifecycle', 'what the commands of its devcontainer.json said instead')
   .option('--json', 'as JSON')
   .action(action(async (name: string, options) => (await import('./commands/show.ts')).logs(name, options)));
 command('journal <name>', 'print the record of what was done to a sandbox', ['warren journal demo'])

@@ -63,6 +63,10 @@ export class Client {
     return this.#json('GET', `${sandboxPath(name)}/journal`);
   }
 
+  lifecycleLog(name: string): Promise<string> {
+    return this.#json('GET', `${sandboxPath(name)}/lifecycle-log`);
+  }
+
   console(name: string): Promise<string> {
     return this.#json('GET', `${sandboxPath(name)}/console`);
   }
@@ -91,6 +95,10 @@ export class Client {
   /** Answers false when there was none. */
   removeForward(name: string, port: number): Promise<boolean> {
     return this.#json('DELETE', `${sandboxPath(name)}/forwards/${port}`);
+  }
+
+  allowInitialize(consent: { root: string; digest: string }): Promise<unknown> {
+    return this.#json('POST', '/v1/consent', consent);
   }
 
   templates(): Promise<TemplateView[]> {

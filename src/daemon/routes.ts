@@ -4,7 +4,8 @@
 import * as v from 'valibot';
 import { WarrenError } from '../protocol/error.ts';
 import { runAttacks } from '../sandbox/attack/run-attacks.ts';
-import { readConsole } from '../sandbox/console.ts';
+import { readConsole, readLifecycleLog } from '../sandbox/console.ts';
+import { allowInitialize } from '../sandbox/devcontainer/consent.ts';
 import { doctor } from '../sandbox/doctor.ts';
 import { findEnvironment, repositoryAt } from '../sandbox/find-environment.ts';
 import { ensureGround } from '../sandbox/ground.ts';
@@ -12,7 +13,6 @@ import { diff, fetchBack, mergeBack } from '../sandbox/hand-back.ts';
 import { readJournal } from '../sandbox/journal.ts';
 import { planNetwork } from '../sandbox/network/plan.ts';
 import { pause, resume, start, stop } from '../sandbox/power.ts';
-import { preparationOf } from '../sandbox/prepare/preparation.ts';
 import { usedTemplates } from '../sandbox/prune/inventory.ts';
 import { prune } from '../sandbox/prune/prune.ts';
 import { viewOf } from '../sandbox/record.ts';
@@ -53,6 +53,12 @@ const upSchema = v.object({
   network: v.nullable(v.picklist(['none', 'mediated', 'open'])),
   fresh: v.boolean(),
   prepare: v.boolean(),
+  initialized: optionalText,
+});
+
+const consentSchema = v.object({
+  root: v.pipe(v.string(), v.maxLength(4096)),
+  digest: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
 });
 
 const templateSchema = v.object({
@@ -135,6 +141,11 @@ export const routes: Route[] = [
   },
   {
     method: 'GET',
+    path: '/v1/sandboxes/:name/lifecycle-log',
+    handle: onSandbox(({ conductor }, sandbox) => readLifecycleLog(conductor, sandbox)),
+  },
+  {
+    method: 'GET',
     path: '/v1/sandboxes/:name/diff',
     handle: onSandbox(({ conductor, query }, sandbox) =>
       diff(conductor, sandbox, { stat: query.get('stat') === '1' }),
@@ -157,6 +168,15 @@ export const routes: Route[] = [
     ),
   },
   {
+    method: 'POST',
+    path: '/v1/consent',
+    handle: async ({ conductor, body }) => {
+      const { root, digest } = parse(consentSchema, body);
+      await allowInitialize(conductor.rooms.layout, root, digest);
+      return {};
+    },
+  },
+  {
     method: 'GET',
     path: '/v1/templates',
     handle: async ({ conductor }) => {
@@ -171,17 +191,15 @@ export const routes: Route[] = [
     handle: async ({ conductor, body, onProgress, signal }) => {
       const request = parse(templateSchema, body);
       const repository = await repositoryAt(request.path);
-      const { environment } = await findEnvironment(repository, request);
-      const { carry, prepare, ...size } = await settingsFor(repository, request);
+      const { cpus, memoryMib, diskGib, build, prepare, pull: fresh } = request;
       const { fitting } = await planNetwork(conductor.rooms.layout, repository, null);
       const { template } = await ensureGround(
         conductor,
         {
-          wanted: { environment, repository, carry, fresh: request.pull, build: request.build },
-          size,
-          preparation: prepare !== null && request.prepare ? preparationOf(prepare) : null,
-          repository,
-          carry,
+          ...{ build, fresh, prepare, repository },
+          found: await findEnvironment(repository, request),
+          settings: await settingsFor(repository, request),
+          asked: { cpus, memoryMib, diskGib },
           profiles: fitting ?? [],
         },
         onProgress,

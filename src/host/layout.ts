@@ -63,6 +63,8 @@ export const sandboxFiles = (layout: Layout, id: string) => {
     door: doorFiles(folder),
     /** What stands for each secret in this sandbox. */
     placeholders: join(folder, 'placeholders.json'),
+    /** All that the lifecycle commands of its devcontainer.json said. */
+    lifecycleLog: join(folder, 'lifecycle.log'),
   };
 };
 
@@ -110,6 +112,8 @@ export const projectFiles = (layout: Layout, root: string) => {
     folder,
     policy: join(folder, 'policy.json'),
     authority: join(folder, 'authority.json'),
+    /** What a person let its devcontainer.json do on this computer. */
+    consent: join(folder, 'consent.json'),
     /** All that the commands of the last preparation said. */
     prepareLog: join(folder, 'prepare.log'),
   };
@@ -142,6 +146,8 @@ export const storeFolders = (store: string) => ({
   references: join(store, 'references'),
   /** Which layer a step of a build gave. */
   steps: join(store, 'steps'),
+  /** Features of devcontainer.json, resolved: Dockerfiles and what they copy. */
+  features: join(store, 'features'),
   kernels: join(store, 'kernels'),
   templates: join(store, 'templates'),
   downloads: join(store, 'downloads'),

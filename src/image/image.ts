@@ -7,6 +7,7 @@ import type { Environment } from '../environment/index.ts';
 import { imageFiles, layerFile } from '../host/layout.ts';
 import type { Progress } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
+import type { StoredLayer } from './layer.ts';
 import type { ImageSettings } from './manifest.ts';
 
 /** A file system in one file, or in several: the first, then the further disks that it points into. */
@@ -73,6 +74,25 @@ export async function readImage(folder: string, layers: string): Promise<Image |
     layers: tars ? [[...own, ...tars].map(({ file }) => file)] : own.map(({ file }) => file),
     config: settings,
   };
+}
+
+/** The layers and settings of an image, for what is built upon it. Throws `image.damaged`. */
+export async function storedParts(
+  folder: string,
+  layers: string,
+): Promise<{ layers: StoredLayer[]; settings: ImageSettings }> {
+  const { diffIds, settings } = JSON.parse(await readFile(imageFiles(folder).record, 'utf8')) as ImageRecord;
+  if (!diffIds)
+    throw new WarrenError({
+      code: 'image.damaged',
+      message: `the image in ${folder} has no layers that could be built upon`,
+      remedy: `rm -r ${folder}`,
+    });
+  const parts = diffIds.map(async (diffId) => {
+    const file = layerFile(layers, diffId);
+    return { diffId, file, bytes: (await stat(file)).size };
+  });
+  return { layers: await Promise.all(parts), settings };
 }
 
 /** Which files of the store the images in these folders need: for whoever removes the others. */

@@ -56,6 +56,8 @@ const configSchema = v.object({
   rootfs: v.object({ diff_ids: v.pipe(v.array(digest), v.maxLength(limits.imageLayers)) }),
 });
 
+export const METADATA_LABEL = 'devcontainer.metadata';
+
 export type Descriptor = v.InferOutput<typeof descriptor>;
 export type Index = v.InferOutput<typeof indexSchema>;
 export type Manifest = v.InferOutput<typeof manifestSchema>;
@@ -67,6 +69,8 @@ export interface ImageSettings {
   /** Absolute in the guest. */
   workdir: string;
   env: Record<string, string>;
+  /** Its label `devcontainer.metadata`, as it is. */
+  metadata?: string;
 }
 
 export interface ImageConfig {
@@ -107,7 +111,12 @@ export function parseConfig(bytes: Buffer): ImageConfig {
     architecture,
     diffIds: rootfs.diff_ids,
     raw: config ?? null,
-    settings: settingsOf({ User: User ?? '', WorkingDir: WorkingDir ?? '', Env: Env ?? [] }),
+    settings: settingsOf({
+      User: User ?? '',
+      WorkingDir: WorkingDir ?? '',
+      Env: Env ?? [],
+      Labels: config?.['Labels'],
+    }),
   };
 }
 
@@ -116,12 +125,15 @@ export function settingsOf(config: {
   User: string;
   WorkingDir: string;
   Env: readonly string[];
+  Labels?: unknown;
 }): ImageSettings {
   const workdir = config.WorkingDir || '/';
+  const metadata = (config.Labels as Record<string, unknown> | null | undefined)?.[METADATA_LABEL];
   return {
     user: config.User || 'root',
     workdir: workdir.startsWith('/') ? workdir : `/${workdir}`,
     env: Object.fromEntries(config.Env.flatMap(parseVariable)),
+    ...(typeof metadata === 'string' && { metadata }),
   };
 }
 

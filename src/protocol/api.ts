@@ -3,7 +3,7 @@
 import type { ErrorShape } from './error.ts';
 
 export type { PrunedItem, PruneRequest, PruneResult } from './prune.ts';
-export type { LayerView, UpRequest, UpResult, Withheld } from './up.ts';
+export type { InitializeDetails, LayerView, UpRequest, UpResult, Withheld } from './up.ts';
 
 export type SandboxState = 'creating' | 'running' | 'paused' | 'stopped' | 'crashed' | 'removing';
 
@@ -24,6 +24,15 @@ export interface SandboxView {
   /** Where sessions start in the guest. */
   workdir: string;
   handback: { ref: string; tip: string; at: string } | null;
+  /** How the lifecycle commands of its devcontainer.json fare; null: it has none. */
+  setup: SetupView | null;
+}
+
+export interface SetupView {
+  state: 'running' | 'done' | 'failed';
+  /** Which command. */
+  step: string;
+  why: string | null;
 }
 
 export interface RepositoryView {
@@ -42,6 +51,8 @@ export interface SandboxDetail extends SandboxView {
   diskUsedMib: number;
   /** Why a sandbox is `crashed`, when that is known. */
   note: string | null;
+  /** What a shell of a person runs first; null: nothing. */
+  attach: string | null;
 }
 
 export type NetworkMode = 'none' | 'mediated' | 'open';

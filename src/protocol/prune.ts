@@ -26,7 +26,7 @@ export interface PruneResult {
   /** Of OCI images, that no kept image has. */
   layers: string[];
   kernels: string[];
-  /** What `RUN --mount=type=cache` kept, by context. */
+  /** Paths of what `RUN --mount=type=cache` kept, and of resolved features. */
   caches: string[];
   downloadsBytes: number;
   freedMib: number;

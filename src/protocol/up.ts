@@ -19,6 +19,24 @@ export interface UpRequest {
   fresh: boolean;
   /** false: what `prepare` says is not done. */
   prepare: boolean;
+  /** The digest of the `initializeCommand` that was run; `skip`: it is not to be; null: nobody asked yet. */
+  initialized: string | null;
+}
+
+export type HostCommand = string | string[];
+
+/** Details of `environment.initialize`. */
+export interface InitializeDetails {
+  command: HostCommand | Record<string, HostCommand>;
+  /** For people. */
+  text: string;
+  /** Of the command and the files that it names. */
+  digest: string;
+  /** A person said yes to this digest before. */
+  allowed: boolean;
+  /** Where it is to be run. */
+  root: string;
+  files: string[];
 }
 
 /** One of those that a sandbox lies over, lowest first. */

@@ -5,7 +5,7 @@ import { sandboxesFolder, sandboxFiles } from '../host/layout.ts';
 import { newMachineId } from '../machine/identity.ts';
 import type { Repository } from '../repo/index.ts';
 import type { Conductor, Sandbox } from './conductor.ts';
-import { GUEST_FOLDER } from './ground.ts';
+import { GUEST_FOLDER } from './naming.ts';
 import { type RulesFile, writeRulesFile } from './network/rules-file.ts';
 import { type SandboxRecord, writeRecord } from './record.ts';
 

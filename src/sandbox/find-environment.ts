@@ -1,32 +1,62 @@
-// Which environment a sandbox gets: what was asked for, else what the repository's `warren.json` names, else what the
-// user's settings name, else the built-in one. A repository may name images, and files of its own.
+// Which environment a sandbox gets: what was asked for, else what the repository's `warren.json` names, else its
+// devcontainer.json, else what the user's settings name, else the built-in one. A repository may name images, and files of
+// its own.
 
 import { isAbsolute, join, relative } from 'node:path';
+import { isDevcontainerFile, toEnvironment } from '../environment/devcontainer/index.ts';
 import { chooseEnvironment, type Environment, isDockerfile } from '../environment/index.ts';
 import type { UpRequest } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { openRepository, type Repository } from '../repo/index.ts';
+import { findDevcontainer, openDevcontainer } from './devcontainer/find.ts';
+import type { Devcontainer } from './devcontainer/plan.ts';
 import { type FileSettings, readSettings, userSettings } from './settings.ts';
 
 export interface FoundEnvironment {
   environment: Environment;
   /** For people: who says so; null: nobody, it is the built-in one. */
   from: string | null;
+  devcontainer: Devcontainer | null;
 }
 
 export async function findEnvironment(
-  repository: { root: string } | null,
+  repository: { root: string; name: string } | null,
   request: Pick<UpRequest, 'environment'>,
 ): Promise<FoundEnvironment> {
-  if (request.environment !== null)
-    return { environment: chooseEnvironment(request.environment), from: '--env' };
+  const { environment: asked } = request;
+  if (asked !== null)
+    return isAbsolute(asked) && isDevcontainerFile(asked)
+      ? ofDevcontainer(await openDevcontainer(asked, repository), repository, '--env')
+      : { environment: chooseEnvironment(asked), from: '--env', devcontainer: null };
   const project = repository ? await readSettings(join(repository.root, 'warren.json')) : {};
-  if (project.environment !== undefined)
-    return { environment: settingOf(project.environment, repository!.root), from: 'warren.json' };
+  if (project.environment !== undefined) return await named(project.environment, repository, 'warren.json');
+  const devcontainer = repository && (await findDevcontainer(repository));
+  if (devcontainer) return ofDevcontainer(devcontainer, repository, devcontainer.shown);
   const user = await userSettings();
-  if (user.environment !== undefined)
-    return { environment: settingOf(user.environment, null), from: 'config.json' };
-  return { environment: chooseEnvironment(null), from: null };
+  if (user.environment !== undefined) return await named(user.environment, null, 'config.json');
+  return { environment: chooseEnvironment(null), from: null, devcontainer: null };
+}
+
+/** By a file of settings; `repository`: whose file it is. */
+async function named(
+  setting: NonNullable<FileSettings['environment']>,
+  repository: { root: string; name: string } | null,
+  from: string,
+): Promise<FoundEnvironment> {
+  if (repository && typeof setting === 'string' && isDevcontainerFile(setting)) {
+    const path = placeOf(setting, repository.root);
+    return ofDevcontainer(await openDevcontainer(path, repository), repository, from);
+  }
+  return { environment: settingOf(setting, repository?.root ?? null), from, devcontainer: null };
+}
+
+function ofDevcontainer(
+  devcontainer: Devcontainer,
+  repository: { root: string } | null,
+  from: string,
+): FoundEnvironment {
+  const { file, path } = devcontainer;
+  return { environment: toEnvironment(file, path, repository?.root ?? '/'), from, devcontainer };
 }
 
 /** null: there is none. */

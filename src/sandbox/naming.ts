@@ -8,6 +8,9 @@ import { parseName, suggestName } from '../protocol/names.ts';
 import type { Repository } from '../repo/index.ts';
 import type { Conductor, Sandbox } from './conductor.ts';
 
+/** Where repositories lie in guests, each by its folder's name. */
+export const GUEST_FOLDER = '/workspaces';
+
 export function chooseName(conductor: Conductor, repository: { name: string } | null): string {
   const base = suggestName(repository?.name ?? 'sandbox')
     .slice(0, limits.nameMaxChars - 5)

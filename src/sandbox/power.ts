@@ -9,6 +9,7 @@ import { admit } from './admission.ts';
 import type { Conductor, Sandbox } from './conductor.ts';
 import { guestStatus } from './guest-git.ts';
 import { next } from './lifecycle.ts';
+import { beginLifecycle } from './lifecycle-commands.ts';
 import { startMachine } from './machines.ts';
 import type { SandboxRecord } from './record.ts';
 
@@ -65,6 +66,8 @@ export async function start(conductor: Conductor, sandbox: Sandbox): Promise<boo
     { state: 'running', accelerator: accelerator.kind, note: null, left: null },
     'started',
   );
+  const { signal } = new AbortController();
+  await beginLifecycle(conductor, sandbox, { made: false, booted: true }, () => {}, signal);
   return true;
 }
 

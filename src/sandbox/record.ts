@@ -27,6 +27,19 @@ const machineRecord = v.object({
   }),
 });
 
+const script = v.pipe(v.string(), v.maxLength(8 * 1024 * 1024));
+const steps = v.array(v.object({ title: script, script }));
+const lifecycleSchema = v.object({
+  boot: v.object({
+    folders: v.array(v.object({ path: text, memory: v.boolean() })),
+    script: v.nullable(script),
+  }),
+  create: steps,
+  start: steps,
+  attach: steps,
+  waitFor: v.picklist(['prepared', 'create', 'start']),
+});
+
 const recordSchema = v.object({
   version: v.literal(1),
   id: v.pipe(v.string(), v.regex(/^[a-z0-9]{4,32}$/)),
@@ -50,6 +63,13 @@ const recordSchema = v.object({
   diskGib: count,
   user: text,
   workdir: text,
+  /** Of a devcontainer.json: what all sessions have besides what the image says. */
+  env: v.exactOptional(v.record(v.string(), v.string())),
+  lifecycle: v.exactOptional(lifecycleSchema),
+  /** How its lifecycle commands fare. */
+  setup: v.exactOptional(
+    v.object({ state: v.picklist(['running', 'done', 'failed']), step: text, why: v.nullable(text) }),
+  ),
   machineId: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
   machine: v.nullable(machineRecord),
   handback: v.nullable(v.object({ ref: text, tip: text, at: text })),
@@ -120,6 +140,7 @@ export function viewOf(record: SandboxRecord): SandboxView {
     user,
     workdir,
     handback,
+    setup: record.setup ?? null,
   };
 }
 

@@ -159,6 +159,27 @@ export function decide(
   return settings;
 }
 
+/** Pure. As large as a devcontainer.json needs it, except where a person said how large. */
+export function withRequirements(
+  settings: Settings,
+  required: { cpus: number | null; memoryBytes: number | null; storageBytes: number | null } | null,
+  asked: Pick<UpRequest, 'cpus' | 'memoryMib' | 'diskGib'>,
+): { cpus: number; memoryMib: number; diskGib: number } {
+  const { cpus, memoryMib, diskGib } = settings;
+  const least = (has: number, by: number | null, needs: number, most: number) =>
+    by === null ? Math.min(Math.max(has, Math.ceil(needs)), Math.max(has, most)) : has;
+  return {
+    cpus: least(cpus, asked.cpus, required?.cpus ?? 0, Math.min(limits.cpusMax, availableParallelism())),
+    memoryMib: least(
+      memoryMib,
+      asked.memoryMib,
+      (required?.memoryBytes ?? 0) / 1024 ** 2,
+      limits.memoryMaxMib,
+    ),
+    diskGib: least(diskGib, asked.diskGib, (required?.storageBytes ?? 0) / 1024 ** 3, limits.diskMaxGib),
+  };
+}
+
 function check(flag: string, value: number, least: number, most: number, unit: string): void {
   if (Number.isSafeInteger(value) && value >= least && value <= most) return;
   throw new WarrenError({

@@ -18,7 +18,14 @@ export async function show(conductor: Conductor, sandbox: Sandbox): Promise<Sand
     folder: files.folder,
     diskUsedMib: Math.round(((disk?.blocks ?? 0) * 512) / 1024 ** 2),
     note: sandbox.record.note,
+    attach: attachScript(sandbox),
   };
+}
+
+/** A failure is seen, and the shell opens all the same. */
+function attachScript({ record }: Sandbox): string | null {
+  const steps = record.lifecycle?.attach ?? [];
+  return steps.length === 0 ? null : steps.map(({ script }) => `( ${script}\n)`).join(' && ');
 }
 
 function machineView(sandbox: Sandbox): MachineView | null {

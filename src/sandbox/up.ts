@@ -3,17 +3,19 @@
 
 import type { UpRequest, UpResult } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
+import type { ForwardView } from '../protocol/forwards.ts';
 import { openRepository, type Repository } from '../repo/index.ts';
 import { admit } from './admission.ts';
 import { type CarryPlan, carryIn, prepareCarry } from './carry-in.ts';
-import type { Conductor } from './conductor.ts';
+import type { Conductor, Sandbox } from './conductor.ts';
 import { create, discard } from './create.ts';
+import { checkInitialize } from './devcontainer/consent.ts';
 import { findEnvironment } from './find-environment.ts';
-import { ensureGround } from './ground.ts';
+import { ensureGround, type Ground } from './ground.ts';
+import { beginLifecycle } from './lifecycle-commands.ts';
 import { startMachine } from './machines.ts';
 import { findExisting, freeName } from './naming.ts';
 import { networkView, planNetwork } from './network/plan.ts';
-import { preparationOf } from './prepare/preparation.ts';
 import { viewOf } from './record.ts';
 import type { OnProgress } from './rooms.ts';
 import { settingsFor } from './settings.ts';
@@ -53,46 +55,42 @@ async function upOnce(
     };
 
   const settings = await settingsFor(repository, request);
-  const { environment, from } = await findEnvironment(repository, request);
+  const found = await findEnvironment(repository, request);
+  const { from, devcontainer } = found;
+  const { layout } = conductor.rooms;
+  if (repository && devcontainer)
+    await checkInitialize(layout, repository, devcontainer, request.initialized);
   if (from !== null && from !== '--env') onProgress({ step: `the environment is ${from}'s` });
-  const network = await planNetwork(conductor.rooms.layout, repository, request.network);
-  const size = { cpus: settings.cpus, memoryMib: settings.memoryMib, diskGib: settings.diskGib };
-  admit(conductor, size);
+  const network = await planNetwork(layout, repository, request.network);
+  const asked = { cpus: settings.cpus, memoryMib: settings.memoryMib, diskGib: settings.diskGib };
+  admit(conductor, asked);
   const name = freeName(conductor, request, repository);
-  const { carry, prepare } = settings;
   const sandbox = await timed(timings, 'prepareMs', () =>
-    create(conductor, { name, repository, size, network }),
+    create(conductor, { name, repository, size: asked, network }),
   );
   let carrying: Promise<CarryPlan> | null = null;
   try {
+    const { cpus, memoryMib, diskGib, build, prepare } = request;
     const ground = await timed(timings, 'templateMs', () =>
       ensureGround(
         conductor,
         {
-          wanted: { environment, repository, carry, build: request.build },
-          size,
-          preparation: prepare !== null && request.prepare ? preparationOf(prepare) : null,
-          repository,
-          carry,
+          ...{ found, settings, build, prepare, repository },
+          asked: { cpus, memoryMib, diskGib },
           profiles: network.fitting ?? [],
         },
         onProgress,
         signal,
       ),
     );
-    const { template, accelerator, imageId, settings: image, prepared } = ground;
+    const { template, accelerator, prepared, plan: environment } = ground;
     signal.throwIfAborted();
+    await settle(conductor, sandbox, ground);
+    const { carry } = settings;
     carrying = repository
       ? prepareCarry(conductor, sandbox, { repository, carry, prepared }, onProgress, signal)
       : null;
     carrying?.catch(() => {});
-    await conductor.update(sandbox, {
-      template: template.id,
-      image: imageId,
-      accelerator: accelerator.kind,
-      user: image.user,
-      workdir: sandbox.record.repository?.guestPath ?? image.workdir,
-    });
     const { answeredMs } = await timed(timings, 'restoreMs', () =>
       startMachine(conductor, sandbox, template, accelerator, 'restore'),
     );
@@ -105,15 +103,25 @@ async function upOnce(
     signal.throwIfAborted();
     await conductor.update(sandbox, { state: 'running' }, 'up', {
       timings,
-      image: imageId,
+      image: ground.imageId,
       template: template.id,
     });
+    const ports = environment?.forwardPorts ?? [];
+    const forwards = await conductor.forwards.ensureForwards(sandbox.record, ports);
+    // What the environment starts goes on in a prepared machine.
+    const begin = { made: true, booted: !prepared };
+    await timed(timings, 'lifecycleMs', () => beginLifecycle(conductor, sandbox, begin, onProgress, signal));
     return {
       sandbox: viewOf(sandbox.record),
       created: true,
       withheld: plan?.withheld ?? null,
       network: await networkView(conductor, sandbox),
-      notices: await noticesOf(conductor),
+      notices: [
+        ...(await noticesOf(conductor)),
+        ...(environment?.notices ?? []),
+        ...forwards.map(forwardNotice),
+        ...setupNotices(sandbox),
+      ],
       layers: ground.layers,
       timings,
     };
@@ -124,6 +132,35 @@ async function upOnce(
       throw new WarrenError({ code: 'usage.cancelled', message: 'cancelled' }, { cause: error });
     throw error;
   }
+}
+
+/** What is known now of where the sandbox will be. */
+async function settle(conductor: Conductor, sandbox: Sandbox, ground: Ground): Promise<void> {
+  const { template, accelerator, imageId, size, user, workdir, guestPath, plan } = ground;
+  const { record } = sandbox;
+  if (size.memoryMib > record.memoryMib)
+    admit(conductor, { ...size, memoryMib: size.memoryMib - record.memoryMib });
+  await conductor.update(sandbox, {
+    ...size,
+    template: template.id,
+    image: imageId,
+    accelerator: accelerator.kind,
+    user,
+    workdir,
+    ...(record.repository && guestPath !== null && { repository: { ...record.repository, guestPath } }),
+    ...(plan && { env: plan.env, lifecycle: plan.lifecycle }),
+  });
+}
+
+function forwardNotice({ port, hostPort }: ForwardView): string {
+  return `port ${port} of it is port ${hostPort} of this computer`;
+}
+
+function setupNotices({ record }: Sandbox): string[] {
+  const { setup, name } = record;
+  if (setup?.state === 'failed')
+    return [`${setup.step} failed: ${setup.why} (warren logs ${name} --lifecycle)`];
+  return setup?.state === 'running' ? [`${setup.step} goes on: warren logs ${name} --lifecycle`] : [];
 }
 
 async function noticesOf(conductor: Conductor): Promise<string[]> {

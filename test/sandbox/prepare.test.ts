@@ -1,7 +1,6 @@
 // What decides whether something is prepared again.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,10 +8,10 @@ import { after, describe, it } from 'node:test';
 import { chooseInputs, digestInputs } from '../../src/sandbox/prepare/inputs.ts';
 import {
   type Circumstances,
+  joined,
   preparationDigest,
   preparationOf,
   preparedOf,
-  quote,
 } from '../../src/sandbox/prepare/preparation.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'warren-prepare-'));
@@ -76,6 +75,7 @@ describe('a preparation', () => {
   const around: Circumstances = {
     root: '/r',
     guestPath: '/workspaces/r',
+    workdir: '/workspaces/r',
     user: 'user',
     identity: null,
     carry: [],
@@ -90,6 +90,8 @@ describe('a preparation', () => {
       preparationDigest({ ...one, env: { A: '1' } }, around),
       preparationDigest(one, { ...around, root: '/s' }),
       preparationDigest(one, { ...around, user: 'root' }),
+      preparationDigest({ ...one, boot: { folders: [], script: 'x' } }, around),
+      preparationDigest(one, { ...around, workdir: '/' }),
       preparationDigest(one, { ...around, identity: { name: 'a', email: 'b' } }),
       preparationDigest(one, { ...around, carry: ['.env'] }),
       preparationDigest(one, { ...around, inputs: [['package.json', null]] }),
@@ -103,29 +105,19 @@ describe('a preparation', () => {
     );
   });
 
-  it('runs each command in a shell of its own, and ends with the first that fails', () => {
-    const run = (commands: string[]) => {
-      try {
-        return execFileSync('/bin/sh', ['-c', preparationOf(commands).script], {
-          encoding: 'utf8',
-          stdio: 'pipe',
-        });
-      } catch (error) {
-        const { status, stdout } = error as { status: number; stdout: string };
-        return `${stdout}exit ${status}`;
-      }
-    };
-    assert.equal(
-      run(['x=1; echo "it\'s $x"', 'echo "${x:-none}"; exit 0', 'echo last']),
-      "it's 1\nnone\nlast\n",
+  it('of two files has the steps of both', () => {
+    const two = preparationOf({ run: ['a', 'b'], inputs: ['x'], timeout: 5 });
+    const both = joined({ ...one, boot: { folders: [], script: 'mount' }, env: { A: '1' } }, two);
+    assert.deepEqual(
+      both?.steps.map(({ script }) => script),
+      ['npm ci', 'a', 'b'],
     );
-    assert.equal(run(['echo a', 'exit 3', 'echo never']), 'a\nexit 3');
-    assert.equal(run(['cd /', 'pwd']), `${process.cwd()}\n`);
-  });
-
-  it('quotes every word for the shell', () => {
-    for (const word of ["it's", '$(touch /tmp/x)', '`id`', 'a\nb', '', '\\', "''", '!', '*'])
-      assert.equal(execFileSync('/bin/sh', ['-c', `printf %s ${quote(word)}`], { encoding: 'utf8' }), word);
+    assert.deepEqual(
+      [both?.boot, both?.env, both?.inputs, both?.timeoutMs],
+      [{ folders: [], script: 'mount' }, { A: '1' }, ['x'], 3_600_000],
+    );
+    assert.equal(joined(null, two), two);
+    assert.equal(joined(one, null), one);
   });
 
   it('is known again from its template’s record only when it is whole', () => {

@@ -18,6 +18,7 @@ import (
 	"warren.dev/agent/internal/git"
 	"warren.dev/agent/internal/identity"
 	"warren.dev/agent/internal/metrics"
+	"warren.dev/agent/internal/mounts"
 	"warren.dev/agent/internal/process"
 	"warren.dev/agent/internal/trust"
 )
@@ -79,6 +80,7 @@ func New(version string, real bool) *Server {
 	git.Register(mux, git.Environment{LookupUser: lookup})
 	s.egress.Register(mux)
 	forward.Register(mux)
+	mounts.Register(mux, lookup)
 	if real {
 		trusted.Register(mux)
 	}

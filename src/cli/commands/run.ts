@@ -6,6 +6,7 @@ import { WarrenError } from '../../protocol/error.ts';
 import { runAttached } from '../attach-session.ts';
 import { type BuildFlags, buildWish } from '../build-flags.ts';
 import { withClient, withProgress } from '../context.ts';
+import { withInitialize } from '../initialize.ts';
 import { say } from '../terminal.ts';
 import { commandSpec } from './exec.ts';
 import { type NetworkFlag, type SizeFlags, sizeRequest } from './up.ts';
@@ -21,20 +22,16 @@ interface RunFlags extends SizeFlags, NetworkFlag, BuildFlags {
 export async function run(words: string[], flags: RunFlags): Promise<number> {
   return await withClient(async (client) => {
     await tellSecretValues(client.transport, process.env);
-    const { sandbox } = await withProgress(
-      (options) =>
-        client.up(
-          {
-            name: flags.name ?? null,
-            path: flags.repo ? resolve('.') : null,
-            fresh: true,
-            network: flags.network ?? null,
-            build: buildWish(flags),
-            ...sizeRequest(flags),
-          },
-          options,
-        ),
-      flags.progress,
+    const request = {
+      name: flags.name ?? null,
+      path: flags.repo ? resolve('.') : null,
+      fresh: true,
+      network: flags.network ?? null,
+      build: buildWish(flags),
+      ...sizeRequest(flags),
+    };
+    const { sandbox } = await withInitialize(client, flags.initialize, (initialized) =>
+      withProgress((options) => client.up({ ...request, initialized }, options), flags.progress),
     );
     const tty = process.stdin.isTTY === true && process.stdout.isTTY === true;
     const spec = commandSpec(words, { interactive: true, tty, environment: flags.environment });

@@ -1,7 +1,7 @@
 // `warren shell`: the user's login shell in the guest, on this terminal.
 
 import type { SessionSpec } from '../../client/session.ts';
-import type { SandboxView } from '../../protocol/api.ts';
+import type { SandboxDetail } from '../../protocol/api.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { ShellQuestions } from '../asking.ts';
 import { reattach, runAttached } from '../attach-session.ts';
@@ -35,10 +35,14 @@ export async function shell(name: string, flags: { user?: string; session?: numb
   });
 }
 
-export function shellSpec(sandbox: Pick<SandboxView, 'workdir' | 'user'>, user?: string): SessionSpec {
+/** What its environment wants done first is done first, and its failure does not keep the shell away. */
+export function shellSpec(
+  sandbox: Pick<SandboxDetail, 'workdir' | 'user' | 'attach'>,
+  user?: string,
+): SessionSpec {
   return {
     command: '/bin/sh',
-    args: ['-c', LOGIN_SHELL],
+    args: ['-c', sandbox.attach === null ? LOGIN_SHELL : `${sandbox.attach}\n${LOGIN_SHELL}`],
     cwd: sandbox.workdir,
     user: user ?? sandbox.user,
     pty: terminalSize(),

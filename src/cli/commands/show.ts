@@ -1,5 +1,6 @@
 // `show`, `logs`, `journal`: reading one sandbox.
 
+import type { SetupView } from '../../protocol/api.ts';
 import { sanitize, sanitizeLine } from '../../protocol/sanitize.ts';
 import { withClient } from '../context.ts';
 import { print, printJson } from '../terminal.ts';
@@ -31,6 +32,7 @@ export async function show(name: string, flags: { json?: boolean }): Promise<voi
       'size',
       `${sandbox.cpus} CPU, ${sandbox.memoryMib} MiB memory, ${sandbox.diskGib} GiB disk (${sandbox.diskUsedMib} MiB used)`,
     ],
+    ...(sandbox.setup ? [describeSetup(sandbox.setup)] : []),
     ['template', sandbox.template],
     ['folder', sandbox.folder],
     ...(machine
@@ -47,9 +49,15 @@ export async function show(name: string, flags: { json?: boolean }): Promise<voi
   for (const [key, value] of rows) print(`${`${key}:`.padEnd(14)} ${sanitizeLine(value)}`);
 }
 
-export async function logs(name: string, flags: { json?: boolean }): Promise<void> {
-  const text = await withClient((client) => client.console(name));
-  if (flags.json) printJson({ console: text });
+function describeSetup({ state, step, why }: SetupView): [string, string] {
+  return ['lifecycle', `${step}: ${state}${why === null ? '' : `: ${why}`}`];
+}
+
+export async function logs(name: string, flags: { json?: boolean; lifecycle?: boolean }): Promise<void> {
+  const text = await withClient((client) =>
+    flags.lifecycle ? client.lifecycleLog(name) : client.console(name),
+  );
+  if (flags.json) printJson(flags.lifecycle ? { lifecycle: text } : { console: text });
   else if (text) print(process.stdout.isTTY ? sanitize(text.replaceAll('\r\n', '\n')) : text);
 }
 

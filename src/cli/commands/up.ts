@@ -9,6 +9,7 @@ import { runAttached } from '../attach-session.ts';
 import { type BuildFlags, buildWish } from '../build-flags.ts';
 import { withClient, withProgress } from '../context.ts';
 import { asksForMore, describeNetwork } from '../describe-network.ts';
+import { withInitialize } from '../initialize.ts';
 import { dim, plural, printJson, say } from '../terminal.ts';
 import { shellSpec } from './shell.ts';
 
@@ -19,6 +20,7 @@ export interface SizeFlags {
   env?: string;
   /** false: `--no-prepare`. */
   prepare: boolean;
+  initialize?: boolean;
 }
 
 export interface NetworkFlag {
@@ -34,20 +36,16 @@ interface UpFlags extends SizeFlags, NetworkFlag, BuildFlags {
 export async function up(path: string | undefined, flags: UpFlags): Promise<number> {
   return await withClient(async (client) => {
     await tellSecretValues(client.transport, process.env);
-    const result = await withProgress(
-      (options) =>
-        client.up(
-          {
-            name: flags.name ?? null,
-            path: resolve(path ?? '.'),
-            fresh: false,
-            network: flags.network ?? null,
-            build: buildWish(flags),
-            ...sizeRequest(flags),
-          },
-          options,
-        ),
-      flags.progress,
+    const request = {
+      name: flags.name ?? null,
+      path: resolve(path ?? '.'),
+      fresh: false,
+      network: flags.network ?? null,
+      build: buildWish(flags),
+      ...sizeRequest(flags),
+    };
+    const result = await withInitialize(client, flags.initialize, (initialized) =>
+      withProgress((options) => client.up({ ...request, initialized }, options), flags.progress),
     );
     if (!result.created && result.sandbox.state !== 'running')
       await client.power(result.sandbox.name, 'start');
@@ -66,7 +64,7 @@ export async function up(path: string | undefined, flags: UpFlags): Promise<numb
       await trust(name, {});
     }
     const asked = new ShellQuestions(client.transport, name);
-    const ended = await runAttached(client.transport, name, shellSpec(result.sandbox), (byte) =>
+    const ended = await runAttached(client.transport, name, shellSpec(await client.show(name)), (byte) =>
       asked.key(byte),
     ).finally(() => asked.close());
     if (!ended.detached)
@@ -93,7 +91,8 @@ function environmentOf(env: string | undefined): string | null {
 
 export function tell(result: UpResult): void {
   const { sandbox, created, timings, withheld } = result;
-  const tookMs = Object.values(timings).reduce((sum, ms) => sum + ms, 0);
+  // The agent's first answer is a part of the restore.
+  const tookMs = Object.entries(timings).reduce((sum, [of, ms]) => sum + (of === 'answeredMs' ? 0 : ms), 0);
   const what = sandbox.repository
     ? `${sandbox.repository.guestPath} on branch ${sandbox.repository.branch}`
     : 'no repository';

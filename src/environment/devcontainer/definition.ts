@@ -23,8 +23,10 @@ export interface Definition {
   /** null: the variable is taken away. */
   remoteEnv: Record<string, string | null>;
   userEnvProbe: 'none' | 'loginShell' | 'interactiveShell' | 'loginInteractiveShell';
-  /** Absolute in the guest; null: where repositories lie. */
+  /** Where sessions start, absolute in the guest; null: where the repository lies. */
   workspaceFolder: string | null;
+  /** Where the repository lies, absolute in the guest; null: where repositories lie. */
+  workspaceTarget: string | null;
   /** Of the host; nobody runs it unasked. */
   initialize: Command | null;
   /** Those of features and images first. */
@@ -35,6 +37,10 @@ export interface Definition {
   mounts: Mount[];
   forwardPorts: number[];
   hostRequirements: { cpus: number | null; memoryBytes: number | null; storageBytes: number | null };
+  /** Patterns of files that decide whether it is prepared again; null: what package managers read. */
+  inputs: string[] | null;
+  /** Of preparing; null: as long as usual. */
+  timeoutMs: number | null;
   /** For people: what is asked for and not done. */
   notices: string[];
 }
@@ -73,6 +79,8 @@ export function mergeDefinition(label: string | null, file: DevcontainerFile): D
     remoteEnv: Object.assign({}, ...all((entry) => entry.remoteEnv)),
     userEnvProbe: last('userEnvProbe') ?? 'loginInteractiveShell',
     workspaceFolder: file.workspaceFolder ?? null,
+    // "" is how a file says that nothing is to be mounted: the repository lies where it always does then.
+    workspaceTarget: file.workspaceMount ? readMount(file.workspaceMount).target : null,
     initialize: file.initializeCommand ?? null,
     lifecycle: Object.fromEntries(
       PHASES.map((phase) => [
@@ -93,8 +101,29 @@ export function mergeDefinition(label: string | null, file: DevcontainerFile): D
       memoryBytes: most('memory'),
       storageBytes: most('storage'),
     },
+    inputs: ownSettings(file).inputs ?? null,
+    timeoutMs: (ownSettings(file).timeout ?? 0) * 1000 || null,
     notices,
   };
+}
+
+const ownSchema = v.object({
+  inputs: v.optional(
+    v.pipe(v.array(v.pipe(v.string(), v.minLength(1), v.maxLength(4096))), v.maxLength(1000)),
+  ),
+  timeout: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(86_400))),
+});
+
+/** `customizations.warren`: as `prepare` in `warren.json` has them. */
+function ownSettings(file: DevcontainerFile): v.InferOutput<typeof ownSchema> {
+  const parsed = v.safeParse(ownSchema, file.customizations?.['warren'] ?? {});
+  if (parsed.success) return parsed.output;
+  const [issue] = parsed.issues;
+  throw new WarrenError({
+    code: 'environment.devcontainer',
+    message: `cannot use customizations.warren of devcontainer.json: ${v.getDotPath(issue) ?? 'it'}: ${issue.message}`,
+    remedy: 'write {"inputs": ["package-lock.json"], "timeout": 600}',
+  });
 }
 
 function readLabel(label: string | null): Metadata[] {
@@ -125,8 +154,6 @@ function noticesOf(file: DevcontainerFile): string[] {
       `runArgs: no container engine runs here, so ${file.runArgs.slice(0, 5).join(' ')} has no effect`,
     );
   if (file.appPort !== undefined) notices.push('appPort: use forwardPorts, or: warren forward NAME PORT');
-  if (file.workspaceMount !== undefined)
-    notices.push('workspaceMount: the repository is copied into the machine, not mounted');
   return notices;
 }
 

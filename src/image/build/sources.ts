@@ -4,15 +4,18 @@
 import { stat } from 'node:fs/promises';
 import {
   type ContextSource,
+  emptyConfig,
   type ImageConfig,
   type ImageSource,
   readConfig,
 } from '../../environment/dockerfile/index.ts';
 import { parseReference } from '../../environment/reference.ts';
+import { storeFolders } from '../../host/layout.ts';
 import type { Progress } from '../../protocol/api.ts';
 import { WarrenError } from '../../protocol/error.ts';
+import { storedParts } from '../image.ts';
 import type { StoredLayer } from '../layer.ts';
-import { ownArchitecture } from '../manifest.ts';
+import { METADATA_LABEL, ownArchitecture } from '../manifest.ts';
 import { ensureOciParts } from '../oci-image.ts';
 import { BuildContext } from './context.ts';
 import type { FileDigests } from './file-digests.ts';
@@ -41,6 +44,8 @@ export interface SourceOptions {
 }
 
 const IMAGE_CONTEXT = 'docker-image://';
+/** An image of the store, by its folder; nobody but this program names contexts so. */
+export const STORED_IMAGE = 'warren-image://';
 const NOTHING_IGNORED: ListingRules = { ignores: () => false, mayHoldExceptions: () => false };
 
 export class Sources {
@@ -82,9 +87,29 @@ export class Sources {
   /** A named context that stands for an image. */
   imageOf({ name }: ContextSource): Promise<BaseImage> | undefined {
     const value = name === null ? undefined : this.#options.contexts.get(name);
+    if (value?.startsWith(STORED_IMAGE)) return this.#stored(value.slice(STORED_IMAGE.length));
     if (!value?.startsWith(IMAGE_CONTEXT)) return undefined;
     const text = value.slice(IMAGE_CONTEXT.length);
     return this.image({ reference: parseReference(text), text, platform: null });
+  }
+
+  #stored(folder: string): Promise<BaseImage> {
+    const known = this.#images.get(folder);
+    if (known) return known;
+    const { store } = this.#options;
+    const image = storedParts(folder, storeFolders(store).layers).then(({ layers, settings }) => ({
+      layers,
+      config: {
+        ...emptyConfig(),
+        User: settings.user,
+        WorkingDir: settings.workdir,
+        Env: Object.entries(settings.env).map(([name, value]) => `${name}=${value}`),
+        Labels: settings.metadata === undefined ? {} : { [METADATA_LABEL]: settings.metadata },
+      },
+      key: baseKey(layers),
+    }));
+    this.#images.set(folder, image);
+    return image;
   }
 
   /** Throws `environment.context` when the folder is not there. */

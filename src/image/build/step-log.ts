@@ -25,9 +25,15 @@ export class StepLog {
     this.#onLine = onLine;
   }
 
-  static async open(path: string, secrets: BuildSecrets, onLine: (line: string) => void): Promise<StepLog> {
+  /** `flags`: `w` for a new log, `a` for one that goes on. */
+  static async open(
+    path: string,
+    secrets: BuildSecrets,
+    onLine: (line: string) => void,
+    flags: 'w' | 'a' = 'w',
+  ): Promise<StepLog> {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    return new StepLog(await open(path, 'w', 0o600), secrets, onLine);
+    return new StepLog(await open(path, flags, 0o600), secrets, onLine);
   }
 
   /** The last lines of the step that runs. */

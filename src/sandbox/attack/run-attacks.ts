@@ -54,6 +54,7 @@ export async function runAttacks(
       network: null,
       fresh: true,
       prepare: false,
+      initialized: null,
     },
     onProgress,
     signal,

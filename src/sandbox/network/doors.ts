@@ -154,7 +154,8 @@ export class Doors {
 
   async #tellSessions(sandbox: Sandbox, machine: Machine): Promise<void> {
     const { settings } = (await this.#conductor.templates.get(sandbox.record.template)).record;
-    await tellSessions(this.#conductor.secrets, sandbox, machine, settings?.env ?? {});
+    const env = { ...settings?.env, ...sandbox.record.env };
+    await tellSessions(this.#conductor.secrets, sandbox, machine, env);
   }
 
   /** Somebody who can be asked has come or gone. */

@@ -6,19 +6,35 @@ import * as v from 'valibot';
 export interface Preparation {
   /** For people: the file that asks for it. */
   from: string;
-  /** As people wrote them: told, and looked through for files that they name. */
-  commands: readonly string[];
-  /** Text for `/bin/sh -c`, run as the environment's user where the repository lies. */
-  script: string;
+  boot: Boot;
+  /** One after the other, as the environment's user where sessions start. */
+  steps: readonly Step[];
   env: Record<string, string>;
   /** Patterns of files that decide whether it is done again; null: what package managers read. */
   inputs: readonly string[] | null;
   timeoutMs: number;
 }
 
+/** What is done first, each time the machine boots. */
+export interface Boot {
+  /** Made for the user; of memory, or the machine's own. */
+  folders: { path: string; memory: boolean }[];
+  /** Run by root; null: nothing. */
+  script: string | null;
+}
+
+export const NO_BOOT: Boot = { folders: [], script: null };
+
+export interface Step {
+  /** As people wrote it: told, and looked through for files that it names. */
+  title: string;
+  /** Text for `/bin/sh -c`. */
+  script: string;
+}
+
 /** Raised when the way of preparing changes. */
-const RECIPE = 1;
-const TIMEOUT_MS = 60 * 60_000;
+const RECIPE = 2;
+export const TIMEOUT_MS = 60 * 60_000;
 
 export interface PrepareSetting {
   run: string | string[];
@@ -33,12 +49,28 @@ export function preparationOf(setting: string | string[] | PrepareSetting): Prep
   const commands = typeof run === 'string' ? [run] : run;
   return {
     from: 'warren.json',
-    commands,
-    // Each in a shell of its own, so that one's variables and `exit` are its own.
-    script: commands.map((command) => `/bin/sh -c ${quote(command)} || exit $?`).join('\n'),
+    boot: NO_BOOT,
+    steps: commands.map((command) => ({ title: command, script: command })),
     env: {},
     inputs: inputs ?? null,
     timeoutMs: timeout === undefined ? TIMEOUT_MS : timeout * 1000,
+  };
+}
+
+/** Both, the first one's steps first. */
+export function joined(first: Preparation | null, second: Preparation | null): Preparation | null {
+  if (!first || !second) return first ?? second;
+  return {
+    from: `${first.from} and ${second.from}`,
+    boot: {
+      folders: [...first.boot.folders, ...second.boot.folders],
+      script: first.boot.script ?? second.boot.script,
+    },
+    steps: [...first.steps, ...second.steps],
+    env: { ...first.env, ...second.env },
+    inputs:
+      first.inputs && second.inputs ? [...first.inputs, ...second.inputs] : (first.inputs ?? second.inputs),
+    timeoutMs: Math.max(first.timeoutMs, second.timeoutMs),
   };
 }
 
@@ -47,6 +79,7 @@ export interface Circumstances {
   /** Of the repository on the host: its certificate authority and its policy are its own. */
   root: string;
   guestPath: string;
+  workdir: string;
   user: string;
   identity: { name: string; email: string } | null;
   carry: readonly string[];
@@ -54,9 +87,10 @@ export interface Circumstances {
 }
 
 export function preparationDigest(preparation: Preparation, around: Circumstances): string {
-  const { script, env } = preparation;
-  const { root, guestPath, user, identity, carry, inputs } = around;
-  const facts = [RECIPE, script, sorted(env), root, guestPath, user, identity, carry, inputs];
+  const { boot, steps, env } = preparation;
+  const { root, guestPath, workdir, user, identity, carry, inputs } = around;
+  const place = [root, guestPath, workdir, user, identity, carry];
+  const facts = [RECIPE, boot, steps.map(({ script }) => script), sorted(env), ...place, inputs];
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex');
 }
 
@@ -79,11 +113,6 @@ export type Prepared = v.InferOutput<typeof preparedSchema>;
 export function preparedOf(record: { prepared?: unknown }): Prepared | undefined {
   const parsed = v.safeParse(preparedSchema, record.prepared);
   return parsed.success ? parsed.output : undefined;
-}
-
-/** For `/bin/sh`. */
-export function quote(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 function sorted(env: Record<string, string>): [string, string][] {

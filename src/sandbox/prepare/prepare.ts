@@ -6,6 +6,7 @@ import { buildFiles, projectFiles } from '../../host/layout.ts';
 import type { Accelerator } from '../../machine/driver.ts';
 import type { Machine } from '../../machine/machine.ts';
 import type { Template } from '../../machine/template.ts';
+import { WarrenError } from '../../protocol/error.ts';
 import { packIn, type Repository, readIdentity, trackedFiles } from '../../repo/index.ts';
 import { openBuildDoor } from '../build/build-door.ts';
 import { newBuildId } from '../build/builder-machine.ts';
@@ -14,7 +15,7 @@ import type { Conductor } from '../conductor.ts';
 import type { OnProgress } from '../rooms.ts';
 import { chooseInputs, digestInputs } from './inputs.ts';
 import { type Preparation, type Prepared, preparationDigest } from './preparation.ts';
-import { runScript } from './run-script.ts';
+import { runBoot, runSteps } from './run-steps.ts';
 
 export interface PrepareRequest {
   preparation: Preparation;
@@ -22,6 +23,7 @@ export interface PrepareRequest {
   /** Untracked files that travel. */
   carry: string[];
   guestPath: string;
+  workdir: string;
   user: string;
   /** Profiles of the door that fit. */
   profiles: string[];
@@ -35,15 +37,20 @@ export async function prepare(
   onProgress: OnProgress,
   signal: AbortSignal,
 ): Promise<Template> {
-  const { preparation, repository, carry, guestPath, user } = request;
+  const { preparation, repository, carry, guestPath, workdir, user } = request;
   const [tracked, identity] = await Promise.all([
     trackedFiles(repository.root, signal),
     readIdentity(repository.root),
   ]);
-  const inputs = chooseInputs(tracked, preparation.inputs, preparation.commands);
+  const inputs = chooseInputs(
+    tracked,
+    preparation.inputs,
+    preparation.steps.map(({ title }) => title),
+  );
   const digest = preparationDigest(preparation, {
     root: repository.root,
     guestPath,
+    workdir,
     user,
     identity,
     carry,
@@ -98,12 +105,11 @@ async function work(
     }
     const project = projectFiles(rooms.layout, repository.root);
     await mkdir(project.folder, { recursive: true, mode: 0o700 });
-    const place = { user, cwd: guestPath, logFile: project.prepareLog, denied: door.denied };
-    await runScript(machine, preparation, place, onProgress, signal);
+    await runPreparation(machine, request, project.prepareLog, door.denied, onProgress, signal);
     return {
       from: preparation.from,
       root: repository.root,
-      commands: [...preparation.commands],
+      commands: preparation.steps.map(({ title }) => title.slice(0, 4096)),
       inputs,
       repositories: packed.manifest.repositories.map(({ path, head, shallow }) => ({ path, head, shallow })),
       durationMs: Math.round(performance.now() - startedMs),
@@ -111,4 +117,34 @@ async function work(
   } finally {
     await door.close();
   }
+}
+
+async function runPreparation(
+  machine: Machine,
+  { preparation, workdir, user }: PrepareRequest,
+  logFile: string,
+  denied: () => Promise<string[]>,
+  onProgress: OnProgress,
+  signal: AbortSignal,
+): Promise<void> {
+  const { boot, steps, env, timeoutMs, from } = preparation;
+  const place = { env, logFile, tooLate: AbortSignal.timeout(timeoutMs) };
+  const tell: OnProgress = ({ step, ...more }) => onProgress({ step: `preparing: ${step}`, ...more });
+  const failed =
+    (await runBoot(machine, boot, { ...place, user }, tell, signal)) ??
+    (await runSteps(machine, steps, { ...place, user, cwd: workdir, append: true }, tell, signal));
+  if (!failed) return;
+  const refused = await denied().catch(() => []);
+  const why = place.tooLate.aborted ? `it was not done after ${Math.round(timeoutMs / 1000)} s` : failed.why;
+  const said = failed.said.length > 0 ? `\n  ${failed.said.join('\n  ')}` : '';
+  const kept = refused.length > 0 ? `\n  not let through: ${refused.join('; ')}` : '';
+  throw new WarrenError({
+    code: 'prepare.failed',
+    message: `cannot prepare with ${from}, ${failed.step.title.slice(0, 200)}: ${why}${said}${kept}`,
+    remedy:
+      refused.length > 0
+        ? 'allow what it needs in warren.json: "egress": {"allow": ["HOST"]}; or look into it: warren up --no-prepare'
+        : 'look into it in a sandbox: warren up --no-prepare',
+    log: logFile,
+  });
 }

@@ -19,10 +19,13 @@ export async function takeInventory(conductor: Conductor): Promise<Inventory> {
     storedImages(storeFolders.images),
     sizes(storeFolders.layers),
     sizes(storeFolders.kernels),
-    storedCaches(buildCachesFolder(layout)),
+    Promise.all([
+      storedCaches(buildCachesFolder(layout)),
+      storedCaches(storeFolders.features, { staysLately: true }),
+    ]),
     storedDownloads(storeFolders.downloads),
   ]);
-  return { templates, names, images, layers, kernels, caches, downloads };
+  return { templates, names, images, layers, kernels, caches: caches.flat(), downloads };
 }
 
 export function usedTemplates(conductor: Conductor): Map<string, string[]> {
@@ -79,11 +82,13 @@ async function storedImages(folder: string): Promise<Inventory['images']> {
   return images;
 }
 
-async function storedCaches(folder: string): Promise<StoredCache[]> {
-  const caches = [...(await sizes(folder))].map(async ([id, bytes]) => {
-    const files = await readdir(join(folder, id)).catch(() => []);
-    const times = await Promise.all(files.map((file) => changedMs(join(folder, id, file))));
-    return { id, bytes, usedAtMs: Math.max(0, ...times) };
+/** By path. */
+async function storedCaches(folder: string, more: Partial<StoredCache> = {}): Promise<StoredCache[]> {
+  const caches = [...(await sizes(folder))].map(async ([name, bytes]) => {
+    const id = join(folder, name);
+    const files = await readdir(id).catch(() => []);
+    const times = await Promise.all(files.map((file) => changedMs(join(id, file))));
+    return { id, bytes, usedAtMs: Math.max(0, ...times), ...more };
   });
   return await Promise.all(caches);
 }

@@ -32,6 +32,8 @@ export interface StoredCache {
   id: string;
   bytes: number;
   usedAtMs: number;
+  /** It is little, and the network is needed to have it again. */
+  staysLately?: boolean;
 }
 
 export interface Inventory {
@@ -119,7 +121,7 @@ function chosen(store: Inventory, options: PruneOptions, nowMs: number): Kept {
   return {
     templates: only(store.templates, (one) => isNeeded(one) || templates.has(one)),
     names,
-    caches: new Set(),
+    caches: only(store.caches, (one) => one.staysLately === true && isLate(one, nowMs)),
     downloads: new Set(),
   };
 }

@@ -2,7 +2,7 @@
 
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { buildCachesFolder, layerFile } from '../../host/layout.ts';
+import { layerFile } from '../../host/layout.ts';
 import { forgetName } from '../../image/index.ts';
 import type { PrunedItem, PruneRequest, PruneResult } from '../../protocol/prune.ts';
 import type { Conductor } from '../conductor.ts';
@@ -35,14 +35,13 @@ export async function prune(conductor: Conductor, request: PruneRequest): Promis
 }
 
 async function carryOut(conductor: Conductor, plan: PrunePlan): Promise<void> {
-  const { storeFolders, layout } = conductor.rooms;
+  const { storeFolders } = conductor.rooms;
   for (const id of plan.templates) await conductor.templates.remove(id);
-  const caches = buildCachesFolder(layout);
   const paths = [
     ...plan.images.map((name) => join(storeFolders.images, name)),
     ...plan.layers.map((name) => join(storeFolders.layers, name)),
     ...plan.kernels.map((name) => join(storeFolders.kernels, name)),
-    ...plan.caches.map((name) => join(caches, name)),
+    ...plan.caches,
     // Doors may be reading or writing them: what is open stays whole for them.
     ...plan.downloads,
   ];

@@ -1,0 +1,64 @@
+// `initializeCommand` runs on this computer, so nobody runs it unasked. Whoever is asked says yes to these very words and to
+// the content of the files that they name; the daemon never runs it itself: the person's own command line does.
+
+import { createHash } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import * as v from 'valibot';
+import { commandText } from '../../environment/devcontainer/index.ts';
+import { writeJsonAtomic } from '../../host/atomic-file.ts';
+import { type Layout, projectFiles } from '../../host/layout.ts';
+import { WarrenError } from '../../protocol/error.ts';
+import { trackedFiles } from '../../repo/index.ts';
+import { chooseInputs, digestInputs } from '../prepare/inputs.ts';
+import type { Devcontainer } from './plan.ts';
+
+const consentSchema = v.object({ initialize: v.pipe(v.array(v.string()), v.maxLength(1000)) });
+const KEPT_MAX = 100;
+
+/**
+ * Throws `environment.initialize` until `done` is the digest of what was run, or `skip`. Its details are
+ * `InitializeDetails`.
+ */
+export async function checkInitialize(
+  layout: Layout,
+  repository: { root: string },
+  { file, shown }: Devcontainer,
+  done: string | null,
+): Promise<void> {
+  const command = file.initializeCommand;
+  if (command === undefined || done === 'skip') return;
+  const text = commandText(command);
+  const named = chooseInputs(await trackedFiles(repository.root), [], [text]);
+  const files = await digestInputs(repository.root, named);
+  const digest = createHash('sha256')
+    .update(JSON.stringify([command, files]))
+    .digest('hex');
+  if (done === digest) return;
+  const allowed = (await read(layout, repository.root)).includes(digest);
+  throw new WarrenError({
+    code: 'environment.initialize',
+    message: `${shown} wants this run on this computer first: ${text}`,
+    remedy: 'warren up --initialize runs it and remembers that it may; --no-initialize does without',
+    details: { command, digest, allowed, root: repository.root, text, files: named },
+  });
+}
+
+/** A person said yes to what has this digest. */
+export async function allowInitialize(layout: Layout, root: string, digest: string): Promise<void> {
+  const { folder, consent } = projectFiles(layout, root);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const before = await read(layout, root);
+  const initialize = [...before.filter((each) => each !== digest), digest].slice(-KEPT_MAX);
+  await writeJsonAtomic(consent, { initialize });
+}
+
+async function read(layout: Layout, root: string): Promise<string[]> {
+  const text = await readFile(projectFiles(layout, root).consent, 'utf8').catch(() => '{}');
+  try {
+    const parsed = v.safeParse(consentSchema, JSON.parse(text));
+    return parsed.success ? parsed.output.initialize : [];
+  } catch {
+    // What cannot be read allows nothing.
+    return [];
+  }
+}
