@@ -7,15 +7,13 @@ import { hostText } from '../names/canonical-host.ts';
 import { vetAddresses } from '../names/vetting.ts';
 import type { Allowed, Target } from '../policy/verdict.ts';
 import type { DoorLimits, DoorParts } from './parts.ts';
-import type { Reading } from './pieces.ts';
 import { dialThrough } from './upstream-proxy.ts';
 
 export type DialParts = Pick<DoorParts, 'resolve' | 'ownAddresses' | 'connect' | 'policy' | 'upstreamProxy'>;
 export type Grant = Pick<Allowed, 'allowPrivate' | 'hostService' | 'exactAddress'>;
 
 export type Dialed =
-  /** `read`: what the socket reads goes to the `reading` that was given. */
-  | { socket: Socket; address: string; isRead?: boolean }
+  | { socket: Socket; address: string }
   /** `denied`: no address may be dialed. `failed`: the network says no. One line, safe to print. */
   | { denied: string; ruleId: string | null }
   | { failed: string };
@@ -28,10 +26,9 @@ export async function dial(
   limits: DoorLimits,
   target: Target,
   grant: Grant,
-  reading?: Reading,
 ): Promise<Dialed> {
   if (grant.hostService !== undefined)
-    return connectTo(parts, limits, [LOOPBACK], grant.hostService, hostText(target.host), reading);
+    return connectTo(parts, limits, [LOOPBACK], grant.hostService, hostText(target.host));
   const what = hostText(target.host);
   // What a name resolves to is not known here then: the user has chosen that.
   if (parts.upstreamProxy && target.host.kind === 'name')
@@ -62,7 +59,7 @@ export async function dial(
     return await dialThrough(parts.upstreamProxy, `${what}:${target.port}`, limits.connectMs);
   // IPv4 first: a host without a way to IPv6 is common, and its packets may vanish.
   usable.sort((a, b) => Number(a.includes(':')) - Number(b.includes(':')));
-  return connectTo(parts, limits, usable.slice(0, MAX_TRIED), target.port, what, reading);
+  return connectTo(parts, limits, usable.slice(0, MAX_TRIED), target.port, what);
 }
 
 /** What makes two dials the same: a connection made under one grant is not used under another. */
@@ -92,14 +89,13 @@ async function connectTo(
   addresses: readonly string[],
   port: number,
   what: string,
-  reading?: Reading,
 ): Promise<Dialed> {
   const each = connectMs / addresses.length;
   let why = '';
   for (const address of addresses) {
-    const socket = connect(address, port, reading);
+    const socket = connect(address, port);
     const failure = await connected(socket, each);
-    if (failure === null) return { socket, address, ...(reading && { isRead: true }) };
+    if (failure === null) return { socket, address };
     socket.destroy();
     why = failure;
   }
