@@ -11,6 +11,7 @@ import { Duplex, Readable } from 'node:stream';
 import { afterEach, describe, it } from 'node:test';
 import { Session, type SessionEvent } from '../../src/client/session.ts';
 import type { Transport } from '../../src/client/transport.ts';
+import { attach } from '../../src/machine/link/attach.ts';
 import { Link } from '../../src/machine/link/link.ts';
 import { runInGuest } from '../../src/machine/run-in-guest.ts';
 import { encodeEnvelope } from '../../src/protocol/connect.ts';
@@ -110,6 +111,25 @@ describe('an agent', () => {
       socket.resume();
     });
     await assert.rejects(Link.open(socketPath, { timeoutMs: 300 }), { code: 'machine.agent-silent' });
+  });
+
+  it('that sleeps through the first knock is knocked at again', async () => {
+    let knocks = 0;
+    await agent((socket) => {
+      let seen = Buffer.alloc(0);
+      knocks++;
+      socket.on('data', (chunk) => {
+        seen = Buffer.concat([seen, chunk]);
+        if (seen.length < HELLO_BYTES || knocks === 1) return;
+        const epoch = seen.subarray(HELLO_BYTES - 20, HELLO_BYTES - 4);
+        socket.write(Buffer.concat([Buffer.from('WRN-ACK\n'), epoch, generation]));
+      });
+    });
+    const generation = Buffer.alloc(4);
+    generation.writeUInt32BE(limits.agentGeneration);
+    const stream = await attach(socketPath, { timeoutMs: 60_000 });
+    stream.destroy();
+    assert.equal(knocks, 2);
   });
 
   it('of another generation is refused with both numbers', async () => {

@@ -91,7 +91,8 @@ function environmentOf(env: string | undefined): string | null {
 
 export function tell(result: UpResult): void {
   const { sandbox, created, timings, withheld } = result;
-  const tookMs = Object.values(timings).reduce((sum, ms) => sum + ms, 0);
+  // The agent's first answer is a part of the restore.
+  const tookMs = Object.entries(timings).reduce((sum, [of, ms]) => sum + (of === 'answeredMs' ? 0 : ms), 0);
   const what = sandbox.repository
     ? `${sandbox.repository.guestPath} on branch ${sandbox.repository.branch}`
     : 'no repository';

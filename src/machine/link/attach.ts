@@ -15,14 +15,38 @@ export interface AttachOptions {
   signal?: AbortSignal;
 }
 
-/** Throws `machine.agent-silent`, `machine.agent-garbage` or `machine.agent-generation`. */
+/** What the first try waits; each further one waits twice as long. */
+const FIRST_TRY_MS = 3_000;
+
+/**
+ * Knocks again when nothing answers: rarely, a machine that was just restored sleeps through the first knock, and each one
+ * is an event that wakes it. Throws `machine.agent-silent`, `machine.agent-garbage` or `machine.agent-generation`.
+ */
 export async function attach(socketPath: string, options: AttachOptions = {}): Promise<Duplex> {
-  const { timeoutMs = limits.channelAttachTimeoutMs } = options;
+  const { timeoutMs = limits.channelAttachTimeoutMs, signal } = options;
+  const endMs = performance.now() + timeoutMs;
+  for (let tryMs = FIRST_TRY_MS; ; tryMs *= 2) {
+    const leftMs = endMs - performance.now();
+    const isLast = leftMs <= tryMs;
+    try {
+      return await attachOnce(socketPath, isLast ? Math.max(leftMs, 1) : tryMs, signal);
+    } catch (error) {
+      if (!isLast && WarrenError.from(error).code === 'machine.agent-silent') continue;
+      throw isLast ? told(error, timeoutMs) : error;
+    }
+  }
+}
+
+async function attachOnce(
+  socketPath: string,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<Duplex> {
   const path = reachableSocketPath(socketPath);
   const socket = connect(path.name);
   const epoch = randomBytes(EPOCH_BYTES);
   try {
-    const rest = await handshake(socket, epoch, timeoutMs, options.signal);
+    const rest = await handshake(socket, epoch, timeoutMs, signal);
     return new ChannelStream(socket, rest);
   } catch (error) {
     socket.destroy();
@@ -32,12 +56,17 @@ export async function attach(socketPath: string, options: AttachOptions = {}): P
   }
 }
 
+/** How long it was in all. */
+function told(error: unknown, timeoutMs: number): unknown {
+  if (WarrenError.from(error).code !== 'machine.agent-silent') return error;
+  const message = `the agent did not answer within ${timeoutMs} ms`;
+  return new WarrenError({ code: 'machine.agent-silent', message }, { cause: error });
+}
+
 function handshake(socket: Socket, epoch: Buffer, timeoutMs: number, signal?: AbortSignal): Promise<Buffer> {
   const scanner = new AckScanner(epoch);
   return new Promise<Buffer>((resolve, reject) => {
-    const silent = () => {
-      fail({ code: 'machine.agent-silent', message: `the agent did not answer within ${timeoutMs} ms` });
-    };
+    const silent = () => fail({ code: 'machine.agent-silent', message: `no answer within ${timeoutMs} ms` });
     const timer = setTimeout(silent, timeoutMs);
     const settle = () => {
       clearTimeout(timer);
