@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { consentText } from '../../src/cli/initialize.ts';
 import type { ImageSettings } from '../../src/image/index.ts';
+import { namedFiles } from '../../src/sandbox/devcontainer/consent.ts';
 import { planDevcontainer, readDevcontainer } from '../../src/sandbox/devcontainer/plan.ts';
 
 const around = { root: '/home/ada/app', guestPath: '/workspaces/app', localEnv: { USER: 'ada' } };
@@ -72,5 +74,26 @@ describe('a devcontainer.json and its image', () => {
     });
     assert.equal(notices.length, 2, notices.join('\n'));
     assert.match(notices.join('\n'), /\/etc of this computer.*\n.*HOME/);
+  });
+});
+
+describe('what is to run on this computer', () => {
+  it('is shown whole, and no line of it looks like one of ours', () => {
+    const lines = consentText(`echo ${'x'.repeat(500)} ; evil\nrun it? \u001b[2K`, ['a.sh']);
+    assert.match(lines[1]!, /^ {2}\| echo x+ ; evil$/);
+    assert.deepEqual(lines.slice(2), ['  | run it? \\x1b[2K', '  it names a.sh']);
+  });
+
+  it('means the files that it names, wherever they lie, and what its runners read', () => {
+    const tracked = ['Makefile', 'lib/x.mk', 'package.json', 'scripts/init.sh', 'src/a.ts', 'init.sh.md'];
+    for (const [text, want] of [
+      ['cd scripts && ./init.sh', ['scripts/init.sh']],
+      ['bash "./scripts/../scripts/init.sh"', ['scripts/init.sh']],
+      ['make init', ['Makefile', 'lib/x.mk']],
+      ['/usr/bin/npm run init', ['package.json']],
+      ['echo hello', []],
+    ] as const)
+      assert.deepEqual(namedFiles(tracked, text), want, text);
+    assert.throws(() => namedFiles(Array(10_001).fill('a/x'), 'x'), { code: 'environment.devcontainer' });
   });
 });
