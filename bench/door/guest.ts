@@ -9,6 +9,7 @@ import { connect as connectTls, createSecureContext } from 'node:tls';
 import { pourPattern, takePattern } from '../../test/egress/pattern.ts';
 import {
   ANSWER,
+  CHUNK,
   type GuestConfig,
   HTTPS_NAME,
   type Latency,
@@ -21,6 +22,9 @@ const HEAD = `Host: ${HTTPS_NAME}\r\nAccept: */*\r\nUser-Agent: bench\r\n\r\n`;
 const SMALL = `GET /v1/things/1 HTTP/1.1\r\n${HEAD}`;
 const WINDOW_BYTES = 1_024 ** 2;
 const CONNECTION_WINDOW_BYTES = 16 * 1_024 ** 2;
+const HELD_BYTES = 100_000_000;
+/** More than any window. */
+const UNTAKEN_BYTES = 1_024 ** 2;
 const held: Duplex[] = [];
 
 process.once('message', async (config: GuestConfig) => {
@@ -64,7 +68,7 @@ class Guest {
       case 'exact':
         return this.#exact(load.bytes);
       case 'hold':
-        return this.#hold(load.flows, load.stalled);
+        return this.#hold(load);
       case 'release':
         for (const each of held.splice(0)) each.destroy();
         return null;
@@ -142,16 +146,25 @@ class Guest {
     return (2 * bytes * 8) / 1e6 / seconds;
   }
 
-  async #hold(flows: number, stalled: boolean): Promise<null> {
+  async #hold({ flows, over, how }: Extract<Load, { type: 'hold' }>): Promise<number> {
+    let served = 0;
     for (let nr = 0; nr < flows; nr++) {
-      const socket = await this.#https(false);
-      held.push(socket);
-      if (stalled) {
-        socket.write(`GET /bulk/100000000 HTTP/1.1\r\n${HEAD}`);
-        socket.pause();
-      } else await ask(socket, SMALL, ANSWER.length);
+      const opened = over === 'https' ? this.#https(false) : this.#tcp(false);
+      const begun = opened.then(async (stream) => {
+        stream.on('error', () => {});
+        held.push(stream);
+        served += 1;
+        if (how === 'answered') return void (await ask(stream, SMALL, ANSWER.length));
+        stream.pause();
+        if (how === 'unread') return void stream.write(`GET /bulk/${HELD_BYTES} HTTP/1.1\r\n${HEAD}`);
+        const head = `POST /untaken HTTP/1.1\r\nContent-Length: ${HELD_BYTES}\r\n${HEAD}`;
+        stream.write(head);
+        for (let sent = 0; sent < UNTAKEN_BYTES; sent += CHUNK.length) stream.write(CHUNK);
+      });
+      // Those beyond the places are served when there is one.
+      await Promise.race([begun.catch(() => {}), new Promise((resolve) => setTimeout(resolve, 20))]);
     }
-    return null;
+    return served;
   }
 
   async #https(around: boolean): Promise<Duplex> {

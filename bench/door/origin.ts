@@ -44,6 +44,7 @@ function serve(socket: Socket): void {
       return;
     }
     const text = data.toString('latin1');
+    if (text.startsWith('POST /untaken ')) return void socket.pause();
     const bulk = /^GET \/bulk\/(\d+) /.exec(text);
     if (bulk) {
       const bytes = Number(bulk[1]);

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { AuditFile } from '../../src/egress/audit/audit-file.ts';
 import { openCache } from '../../src/egress/cache/cache.ts';
 import { connectTcp } from '../../src/egress/flow/connect.ts';
+import type { Reading } from '../../src/egress/flow/pieces.ts';
 import { serveEgress } from '../../src/egress/flow/serve.ts';
 import { SyntheticNames } from '../../src/egress/names/synthetic.ts';
 import { createPolicy } from '../../src/egress/policy/judge.ts';
@@ -30,8 +31,8 @@ process.once('message', async (config: DoorConfig) => {
     cache: await openCache({ folder: join(config.folder, 'downloads') }),
     resolve: async () => [ADDRESS],
     ownAddresses: () => ['192.0.2.1'],
-    connect: (_: string, port: number) =>
-      connectTcp('127.0.0.1', port === TCP_PORT ? config.origin.plain : config.origin.tls),
+    connect: (_: string, port: number, reading?: Reading) =>
+      connectTcp('127.0.0.1', port === TCP_PORT ? config.origin.plain : config.origin.tls, reading),
     extraCa: [config.originCertificatePem],
     denialHint: () => [],
     // Opening hundreds at once is part of the bench.

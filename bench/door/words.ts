@@ -37,9 +37,12 @@ export type Load =
   | { type: 'bulk'; bytes: number; over: 'tcp' | 'https'; around: boolean }
   /** Both ways at once, each byte compared. Answers Mbit/s of both together. */
   | { type: 'exact'; bytes: number }
-  /** Opens flows that stay: after one request, or in the middle of an answer that is not read. */
-  | { type: 'hold'; flows: number; stalled: boolean }
+  /** Opens flows that stay. Answers how many of them are served: the rest may wait for a place. */
+  | { type: 'hold'; flows: number; over: 'tcp' | 'https'; how: Hold }
   | { type: 'release' };
+
+/** After one request; in the middle of an answer that nobody reads, or of a body that the origin does not take. */
+export type Hold = 'answered' | 'unread' | 'untaken';
 
 export interface Latency {
   throughMs: number;

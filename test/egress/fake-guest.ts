@@ -75,10 +75,10 @@ export async function openDoor(options: DoorOptions = {}): Promise<TestDoor> {
       return [PUBLIC];
     },
     ownAddresses: () => ['192.0.2.1'],
-    connect(address, port) {
+    connect(address, port, reading) {
       dialed.push(`${address}:${port}`);
       const to = origins[port];
-      return to === undefined ? refusedSocket() : connectTcp('127.0.0.1', to);
+      return to === undefined ? refusedSocket() : connectTcp('127.0.0.1', to, reading);
     },
     extraCa: [originCa.certificatePem],
     denialHint: (verdict) =>

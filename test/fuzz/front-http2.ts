@@ -14,6 +14,7 @@ import type { AuditEvent } from '../../src/egress/audit/event.ts';
 import { connectTcp } from '../../src/egress/flow/connect.ts';
 import type { Door, FlowContext } from '../../src/egress/flow/context.ts';
 import { DOOR_LIMITS, type DoorParts } from '../../src/egress/flow/parts.ts';
+import { Places } from '../../src/egress/flow/places.ts';
 import { serveHttp2 } from '../../src/egress/http/front-http2.ts';
 import { Origins } from '../../src/egress/http/origins.ts';
 import { SyntheticNames } from '../../src/egress/names/synthetic.ts';
@@ -118,7 +119,7 @@ export async function run(bytes: Buffer): Promise<Ran> {
   events = [];
   received = [];
   const [theirs, ours] = await socketPair();
-  const door: Door = { parts, limits: DOOR_LIMITS, requests: 0, flows: 1 };
+  const door: Door = { parts, limits: DOOR_LIMITS, requests: 0, flows: 1, places: new Places(1, 0) };
   const flow: FlowContext = {
     door,
     nr: 1,
@@ -129,6 +130,7 @@ export async function run(bytes: Buffer): Promise<Ran> {
     upstream: null,
     denied: null,
     approved: new Set(),
+    place: null,
     requests: 0,
     allowed: 0,
   };

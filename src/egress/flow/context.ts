@@ -4,6 +4,7 @@ import type { FlowEvent, GuestClaim } from '../audit/event.ts';
 import { hostText } from '../names/canonical-host.ts';
 import type { Allowed, Asked, Denied, Protocol, RequestVerdict, Target } from '../policy/verdict.ts';
 import type { DoorLimits, DoorParts } from './parts.ts';
+import type { Place, Places } from './places.ts';
 import type { Counts } from './relay.ts';
 
 /** Shared by all flows of a door. */
@@ -14,6 +15,8 @@ export interface Door {
   requests: number;
   /** How many flows are open. */
   flows: number;
+  /** Of those that are taken apart. */
+  places: Places;
 }
 
 export interface FlowContext {
@@ -32,6 +35,8 @@ export interface FlowContext {
   /** Requests so far, and how many of them were let through. */
   requests: number;
   allowed: number;
+  /** While it is taken apart. */
+  place: Place | null;
 }
 
 export type Decided = Pick<FlowEvent, 'decision' | 'ruleId' | 'reason'>;

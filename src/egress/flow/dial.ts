@@ -7,13 +7,15 @@ import { hostText } from '../names/canonical-host.ts';
 import { vetAddresses } from '../names/vetting.ts';
 import type { Allowed, Target } from '../policy/verdict.ts';
 import type { DoorLimits, DoorParts } from './parts.ts';
+import type { Reading } from './pieces.ts';
 import { dialThrough } from './upstream-proxy.ts';
 
 export type DialParts = Pick<DoorParts, 'resolve' | 'ownAddresses' | 'connect' | 'policy' | 'upstreamProxy'>;
 export type Grant = Pick<Allowed, 'allowPrivate' | 'hostService' | 'exactAddress'>;
 
 export type Dialed =
-  | { socket: Socket; address: string }
+  /** `read`: what the socket reads goes to the `reading` that was given. */
+  | { socket: Socket; address: string; isRead?: boolean }
   /** `denied`: no address may be dialed. `failed`: the network says no. One line, safe to print. */
   | { denied: string; ruleId: string | null }
   | { failed: string };
@@ -26,9 +28,10 @@ export async function dial(
   limits: DoorLimits,
   target: Target,
   grant: Grant,
+  reading?: Reading,
 ): Promise<Dialed> {
   if (grant.hostService !== undefined)
-    return connectTo(parts, limits, [LOOPBACK], grant.hostService, hostText(target.host));
+    return connectTo(parts, limits, [LOOPBACK], grant.hostService, hostText(target.host), reading);
   const what = hostText(target.host);
   // What a name resolves to is not known here then: the user has chosen that.
   if (parts.upstreamProxy && target.host.kind === 'name')
@@ -59,7 +62,7 @@ export async function dial(
     return await dialThrough(parts.upstreamProxy, `${what}:${target.port}`, limits.connectMs);
   // IPv4 first: a host without a way to IPv6 is common, and its packets may vanish.
   usable.sort((a, b) => Number(a.includes(':')) - Number(b.includes(':')));
-  return connectTo(parts, limits, usable.slice(0, MAX_TRIED), target.port, what);
+  return connectTo(parts, limits, usable.slice(0, MAX_TRIED), target.port, what, reading);
 }
 
 /** What makes two dials the same: a connection made under one grant is not used under another. */
@@ -89,13 +92,14 @@ async function connectTo(
   addresses: readonly string[],
   port: number,
   what: string,
+  reading?: Reading,
 ): Promise<Dialed> {
   const each = connectMs / addresses.length;
   let why = '';
   for (const address of addresses) {
-    const socket = connect(address, port);
+    const socket = connect(address, port, reading);
     const failure = await connected(socket, each);
-    if (failure === null) return { socket, address };
+    if (failure === null) return { socket, address, ...(reading && { isRead: true }) };
     socket.destroy();
     why = failure;
   }

@@ -81,6 +81,12 @@ async function serveHttp(
     await refuseName(stream, flow, protocol);
     return;
   }
+  flow.place = await door.places.take();
+  if (!flow.place) {
+    const reason = `more than ${door.limits.readFlows} connections whose requests are read are at work`;
+    await written(door, flowEvent(flow, protocol, { decision: 'deny', ruleId: null, reason }));
+    return;
+  }
   const origins = new Origins(flow, protocol === 'https' ? upstreamTls : null);
   const http = { flow, protocol, origins };
   let failed: string | null = null;
@@ -92,10 +98,12 @@ async function serveHttp(
       // A client that does not end its side, although it was told the end, must not hold its place.
       stream.once('finish', () => setTimeout(() => stream.destroy(), END_GRACE_MS).unref());
       front.serve(stream, http);
+      flow.place.opened(() => stream.end());
       if (!stream.destroyed) await promise;
     }
   } finally {
     origins.close();
+    flow.place.leave();
   }
   const decided: Decided = flow.denied ?? {
     decision: flow.allowed > 0 || flow.requests === 0 ? 'allow' : 'deny',

@@ -7,6 +7,7 @@ import type { DnsAnswer, DnsQuestion } from '../names/synthetic.ts';
 import type { RuledPolicy } from '../policy/judge.ts';
 import type { Asked, Denied, Protocol, Target } from '../policy/verdict.ts';
 import type { Authority } from '../tls/authority.ts';
+import type { Reading } from './pieces.ts';
 import type { Secrets } from './secrets.ts';
 import type { UpstreamProxy } from './upstream-proxy.ts';
 
@@ -32,8 +33,11 @@ export interface DoorParts {
   resolve(name: string): Promise<readonly string[]>;
   /** Of this host's interfaces, now. */
   ownAddresses(): readonly string[];
-  /** A new connection to a vetted literal address; it may still be connecting (`connect` or `error` follows). */
-  connect(address: string, port: number): Socket;
+  /**
+   * A new connection to a vetted literal address; it may still be connecting (`connect` or `error` follows). With
+   * `reading`, what it reads goes there.
+   */
+  connect(address: string, port: number, reading?: Reading): Socket;
   /** Through which everything goes out but services of this host; names are resolved there, and not here. */
   upstreamProxy?: UpstreamProxy;
   /** Only `true` lets the flow through. Without it, whatever would be asked is denied. */
@@ -52,6 +56,10 @@ export interface DoorParts {
 
 export interface DoorLimits {
   flows: number;
+  /** Flows whose requests are read. */
+  readFlows: number;
+  /** How long one waits while all of them are at work. */
+  placeMs: number;
   /** Opens and DNS questions beyond this rate are refused, once the burst is used up. */
   opensPerSecond: number;
   opensBurst: number;
@@ -71,6 +79,8 @@ export interface DoorLimits {
 
 export const DOOR_LIMITS: DoorLimits = {
   flows: 512,
+  readFlows: 128,
+  placeMs: 10_000,
   opensPerSecond: 100,
   opensBurst: 512,
   requests: 512,

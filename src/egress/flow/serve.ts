@@ -3,7 +3,7 @@
 // may have unread gets less when there are many, so that all together stay within 150 MiB.
 
 import { performServerHandshake, type ServerHttp2Stream } from 'node:http2';
-import type { Duplex } from 'node:stream';
+import { type Duplex, setDefaultHighWaterMark } from 'node:stream';
 import type { SecureContext } from 'node:tls';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
 import { FrontHttp1 } from '../http/front-http1.ts';
@@ -13,7 +13,9 @@ import type { Door } from './context.ts';
 import { answerDns } from './dns.ts';
 import { runFlow } from './flow.ts';
 import { DOOR_LIMITS, type DoorParts } from './parts.ts';
+import { Places } from './places.ts';
 import { Rate } from './rate.ts';
+import { defaultBufferBytes } from './share.ts';
 import { targetOf } from './target.ts';
 
 export interface ServedEgress {
@@ -40,7 +42,8 @@ const RESETS = { streamResetBurst: 4_000, streamResetRate: 400 };
 
 export function serveEgress(stream: Duplex, parts: DoorParts): ServedEgress {
   const limits = { ...DOOR_LIMITS, ...parts.limits };
-  const door: Door = { parts, limits, requests: 0, flows: 0 };
+  const places = new Places(limits.readFlows, limits.placeMs);
+  const door: Door = { parts, limits, requests: 0, flows: 0, places };
   const front = new FrontHttp1(limits);
   const rate = new Rate(limits.opensPerSecond, limits.opensBurst);
   const running = new Set<Promise<void>>();
@@ -113,7 +116,7 @@ export function serveEgress(stream: Duplex, parts: DoorParts): ServedEgress {
         ),
       );
     }
-    door.flows += 1;
+    countFlow(door, 1);
     flow.respond({ ':status': 200 });
     const context = {
       door,
@@ -127,10 +130,11 @@ export function serveEgress(stream: Duplex, parts: DoorParts): ServedEgress {
       approved: new Set<never>(),
       requests: 0,
       allowed: 0,
+      place: null,
     };
     track(
       runFlow(flow, context, { front, upstreamTls }).finally(() => {
-        door.flows -= 1;
+        countFlow(door, -1);
       }),
     );
   });
@@ -149,6 +153,11 @@ export function serveEgress(stream: Duplex, parts: DoorParts): ServedEgress {
       await closed.promise;
     },
   };
+}
+
+function countFlow(door: Door, more: 1 | -1): void {
+  door.flows += more;
+  setDefaultHighWaterMark(false, defaultBufferBytes(door.flows));
 }
 
 async function refuseTarget(door: Door, flow: number, authority: string, why: string): Promise<void> {

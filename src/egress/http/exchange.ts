@@ -53,6 +53,7 @@ export async function exchange(call: Call, http: HttpFlow): Promise<void> {
   const { door } = flow;
   const busy = door.requests >= door.limits.requests;
   door.requests += 1;
+  flow.place?.begin();
   try {
     const refusal = busy
       ? { ...failure(503, `more than ${door.limits.requests} requests are under way`), code: 'busy' as const }
@@ -75,6 +76,7 @@ export async function exchange(call: Call, http: HttpFlow): Promise<void> {
     throw error;
   } finally {
     door.requests -= 1;
+    flow.place?.end();
     flow.counts.up += trace.up;
     flow.counts.down += trace.down;
   }

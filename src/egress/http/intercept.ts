@@ -13,6 +13,8 @@ import { serveHttp2 } from './front-http2.ts';
 /** In the form that it has on the wire. */
 const ALPNProtocols = Buffer.from('\x02h2\x08http/1.1', 'latin1');
 
+const END_GRACE_MS = 250;
+
 /** Resolves once the connection is over; null when it was served, else why its handshake failed. */
 export async function intercept(socket: Duplex, http: HttpFlow, front: FrontHttp1): Promise<string | null> {
   const { door, target }: FlowContext = http.flow;
@@ -32,7 +34,11 @@ export async function intercept(socket: Duplex, http: HttpFlow, front: FrontHttp
     if (tls.alpnProtocol === 'h2') {
       const session: ServerHttp2Session = serveHttp2(tls, http, door.limits);
       tls.once('close', () => session.destroy());
-    } else front.serve(tls, http);
+      http.flow.place?.opened(() => endSoon(tls, () => session.close()));
+    } else {
+      front.serve(tls, http);
+      http.flow.place?.opened(() => endSoon(tls, () => tls.end()));
+    }
   });
   let why = 'the client broke off its TLS handshake';
   tls.on('error', ({ code }: NodeJS.ErrnoException) => {
@@ -48,4 +54,11 @@ export async function intercept(socket: Duplex, http: HttpFlow, front: FrontHttp
     if (!shaken) tls.destroy();
   });
   return promise;
+}
+
+/** A client that keeps its side open must not hold what its place was given up for. */
+function endSoon(tls: TLSSocket, end: () => void): void {
+  end();
+  const timer = setTimeout(() => tls.destroy(), END_GRACE_MS);
+  tls.once('close', () => clearTimeout(timer));
 }

@@ -4,7 +4,8 @@
 import type { SecureContext } from 'node:tls';
 import type { FlowContext } from '../flow/context.ts';
 import { dial, type Grant, grantKey } from '../flow/dial.ts';
-import { bufferBytes, idleOriginMs } from '../flow/share.ts';
+import { Pieces } from '../flow/pieces.ts';
+import { areMany, bufferBytes, idleOriginMs } from '../flow/share.ts';
 import { secure } from '../tls/upstream.ts';
 import type { Outgoing, Sent } from './call.ts';
 import { Http1Origin } from './send-http1.ts';
@@ -75,14 +76,15 @@ export class Origins {
 
   async #dial(grant: Grant, key: string, http2: boolean): Promise<Readied> {
     const { door, target } = this.#flow;
-    const dialed = await dial(door.parts, door.limits, target, grant);
+    const pieces = this.#tls && areMany(door.flows) ? new Pieces() : null;
+    const dialed = await dial(door.parts, door.limits, target, grant, pieces?.reading);
     if (!('socket' in dialed)) return dialed;
     let { socket } = dialed;
     let speaksHttp2 = false;
     if (this.#tls) {
       const alpn = http2 ? ['h2', 'http/1.1'] : ['http/1.1'];
       const secured = await secure(
-        socket,
+        pieces && dialed.isRead ? pieces.over(socket) : socket,
         target.host,
         alpn,
         this.#tls(),

@@ -1,5 +1,5 @@
 // Requests to an origin that speaks HTTP/2, over one connection per flow. What the origin sends is foreign. Limits:
-// 64 KiB of response head, 1 MiB of unread body per request, 256 KiB once many are under way.
+// 64 KiB of response head, 1 MiB of unread body per request, 64 KiB once many are under way.
 
 import {
   type ClientHttp2Session,
@@ -16,7 +16,7 @@ import { type HeaderList, pairsOf, responseHeaders, trailersOf } from './headers
 
 const MAX_HEAD_BYTES = 64 * 1024;
 const WIDE_WINDOW_BYTES = 1024 * 1024;
-const NARROW_WINDOW_BYTES = 256 * 1024;
+const NARROW_WINDOW_BYTES = 64 * 1024;
 const MANY_REQUESTS = 16;
 const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
 

@@ -1,7 +1,7 @@
 // TLS to an upstream: its certificate is always verified, for the name of the flow, against the system's roots, those
 // of `NODE_EXTRA_CA_CERTS` (as Node's own clients do) and those that were added.
 
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import {
   type ConnectionOptions,
   connect,
@@ -27,7 +27,7 @@ export function upstreamContext(extraCa: readonly string[]): SecureContext {
 export type Secured = { socket: TLSSocket } | { failed: string };
 
 export async function secure(
-  socket: Socket,
+  socket: Duplex,
   host: Host,
   alpn: readonly string[],
   context: SecureContext,

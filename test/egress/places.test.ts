@@ -1,0 +1,64 @@
+// Flows that are taken apart cost more than others: there are fewer of them, and those at rest make room (NE 41).
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { after, describe, it } from 'node:test';
+import type { TLSSocket } from 'node:tls';
+import type { DoorLimits } from '../../src/egress/flow/parts.ts';
+import { openDoor, type TestDoor, tlsOrigin, until } from './fake-guest.ts';
+
+const closing: (() => unknown)[] = [];
+after(async () => {
+  for (const close of closing.reverse()) await close();
+});
+
+/** Never answers `/hang`. */
+async function door({ limits }: { limits: Partial<DoorLimits> }): Promise<TestDoor> {
+  const origin = await tlsOrigin((socket) => {
+    socket.on('data', (head: Buffer) => {
+      if (!head.includes('/hang')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+    });
+  });
+  closing.push(origin.close);
+  const opened = await openDoor({ allow: ['api.example'], origins: { 443: origin.port }, limits });
+  closing.push(() => opened.close());
+  return opened;
+}
+
+async function get(socket: TLSSocket, path: string): Promise<string> {
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: api.example\r\n\r\n`);
+  const [answer] = await once(socket, 'data');
+  return String(answer);
+}
+
+describe('flows that are taken apart', () => {
+  it('are bounded; who comes later gets the place of the one that rested longest (NE 41)', async () => {
+    const opened = await door({ limits: { readFlows: 3 } });
+    const sockets: TLSSocket[] = [];
+    for (let nr = 0; nr < 4; nr++) {
+      const socket = await opened.tls('api.example');
+      sockets.push(socket);
+      assert.match(await get(socket, '/'), /^HTTP\/1\.1 200/);
+    }
+    await once(sockets[0]!.resume(), 'close');
+    await until(() => opened.door.flows === 3);
+    for (const socket of sockets.slice(1)) assert.match(await get(socket, '/'), /^HTTP\/1\.1 200/);
+  });
+
+  it('wait while all are at work, and are given up in time, with a record (NE 41)', async () => {
+    const opened = await door({ limits: { readFlows: 2, placeMs: 300 } });
+    const hang = async () => {
+      const socket = await opened.tls('api.example');
+      socket.write('GET /hang HTTP/1.1\r\nHost: api.example\r\n\r\n');
+      return socket;
+    };
+    const first = await hang();
+    await hang();
+    await until(() => opened.dialed.length === 2);
+    await assert.rejects(opened.tls('api.example'));
+    assert.match(JSON.stringify(opened.ended('flow')), /more than 2 connections/);
+    const next = opened.tls('api.example');
+    first.destroy();
+    assert.match(await get(await next, '/'), /^HTTP\/1\.1 200/);
+  });
+});
