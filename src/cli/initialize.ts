@@ -4,10 +4,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Client } from '../client/client.ts';
 import { WarrenError } from '../protocol/error.ts';
-import { sanitizeLine } from '../protocol/sanitize.ts';
+import { sanitize, sanitizeLine } from '../protocol/sanitize.ts';
 import type { HostCommand, InitializeDetails } from '../protocol/up.ts';
 import { askKey } from './ask-key.ts';
 import { say } from './terminal.ts';
+
+const SHOWN_MAX_CHARS = 4000;
 
 /** `wish`: true for --initialize, false for --no-initialize, undefined to ask on a terminal and else do without. */
 export async function withInitialize<T>(
@@ -32,22 +34,32 @@ async function mayRun(
   { text, files, root, digest }: InitializeDetails,
 ): Promise<boolean> {
   if (wish === undefined) {
-    say(`devcontainer.json wants this run on this computer, outside of any machine: ${sanitizeLine(text)}`);
-    if (files.length > 0)
-      say(
-        `  it names ${files
-          .slice(0, 5)
-          .map((file) => sanitizeLine(file))
-          .join(', ')}`,
-      );
+    for (const line of consentText(text, files)) say(line);
     if (!process.stdin.isTTY || !process.stdout.isTTY) {
       say('  it was not run: warren up --initialize runs it, and remembers that it may');
+      return false;
+    }
+    if (text.length > SHOWN_MAX_CHARS) {
+      say('  it is too long to be shown whole: read it, then say warren up --initialize or --no-initialize');
       return false;
     }
     if ((await askKey('run it? y yes, n no: ', 'yn')) !== 'y') return false;
   }
   await client.allowInitialize({ root, digest });
   return true;
+}
+
+/** Pure. All of it, for a yes is to all of it, and no line of it looks like one of ours. */
+export function consentText(text: string, files: readonly string[]): string[] {
+  return [
+    'devcontainer.json wants this run on this computer, outside of any machine:',
+    ...sanitize(text, SHOWN_MAX_CHARS)
+      .split('\n')
+      .map((line) => `  | ${line}`),
+    ...(files.length === 0
+      ? []
+      : [`  it names ${files.map((file) => sanitizeLine(file)).join(', ')}`.slice(0, SHOWN_MAX_CHARS)]),
+  ];
 }
 
 /** A text is a line for a shell, a list a program with its words, an object several of them at the same time. */

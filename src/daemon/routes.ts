@@ -201,6 +201,7 @@ export const routes: Route[] = [
           settings: await settingsFor(repository, request),
           asked: { cpus, memoryMib, diskGib },
           profiles: fitting ?? [],
+          network: null,
         },
         onProgress,
         signal,

@@ -159,6 +159,11 @@ async function startAndFreeze(
   });
   const cancel = () => void machine.kill();
   request.signal?.addEventListener('abort', cancel, { once: true });
+  let isDiskFull = false;
+  machine.once('diskFull', () => {
+    isDiskFull = true;
+    cancel();
+  });
   try {
     await machine.awaken({ hostname: 'warren', machineId: newMachineId() });
     const bootMs = performance.now() - startedMs;
@@ -175,6 +180,15 @@ async function startAndFreeze(
   } catch (error) {
     if (request.signal?.aborted)
       throw new WarrenError({ code: 'usage.cancelled', message: 'cancelled' }, { cause: error });
+    if (isDiskFull)
+      throw new WarrenError(
+        {
+          code: 'machine.disk-full',
+          message: "cannot make the template: this computer's disk is full",
+          remedy: 'free some: warren prune',
+        },
+        { cause: error },
+      );
     throw error;
   } finally {
     request.signal?.removeEventListener('abort', cancel);

@@ -78,6 +78,7 @@ async function upOnce(
           ...{ found, settings, build, prepare, repository },
           asked: { cpus, memoryMib, diskGib },
           profiles: network.fitting ?? [],
+          network: request.network,
         },
         onProgress,
         signal,

@@ -12,10 +12,10 @@ export function toEnvironment(
   path: string,
   root: string,
 ): ImageEnvironment | DockerfileEnvironment {
-  const dockerfile = file.build?.dockerfile ?? file.dockerFile;
+  const dockerfile = file.dockerFile ?? file.build?.dockerfile;
   if (dockerfile !== undefined) {
     const at = placeIn(root, dirname(path), dockerfile, path);
-    const context = file.build?.context ?? file.context;
+    const context = file.dockerFile === undefined ? file.build?.context : file.context;
     return {
       kind: 'dockerfile',
       file: at,

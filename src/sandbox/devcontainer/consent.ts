@@ -3,17 +3,19 @@
 
 import { createHash } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import * as v from 'valibot';
 import { commandText } from '../../environment/devcontainer/index.ts';
 import { writeJsonAtomic } from '../../host/atomic-file.ts';
 import { type Layout, projectFiles } from '../../host/layout.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { trackedFiles } from '../../repo/index.ts';
-import { chooseInputs, digestInputs } from '../prepare/inputs.ts';
+import { digestInputs } from '../prepare/inputs.ts';
 import type { Devcontainer } from './plan.ts';
 
 const consentSchema = v.object({ initialize: v.pipe(v.array(v.string()), v.maxLength(1000)) });
 const KEPT_MAX = 100;
+const NAMED_MAX = 10_000;
 
 /**
  * Throws `environment.initialize` until `done` is the digest of what was run, or `skip`. Its details are
@@ -28,7 +30,7 @@ export async function checkInitialize(
   const command = file.initializeCommand;
   if (command === undefined || done === 'skip') return;
   const text = commandText(command);
-  const named = chooseInputs(await trackedFiles(repository.root), [], [text]);
+  const named = namedFiles(await trackedFiles(repository.root), text);
   const files = await digestInputs(repository.root, named);
   const digest = createHash('sha256')
     .update(JSON.stringify([command, files]))
@@ -40,6 +42,32 @@ export async function checkInitialize(
     message: `${shown} wants this run on this computer first: ${text}`,
     remedy: 'warren up --initialize runs it and remembers that it may; --no-initialize does without',
     details: { command, digest, allowed, root: repository.root, text, files: named },
+  });
+}
+
+/** What a runner reads that is named by no word. */
+const RUNNERS: readonly [runner: RegExp, file: RegExp][] = [
+  [/^g?make$/, /^(?:GNU)?[Mm]akefile$|\.mk$/],
+  [/^(?:npm|npx|yarn|pnpm|bun)$/, /^package\.json$/],
+  [/^just$/, /^\.?[Jj]ustfile$/],
+  [/^task$/, /^[Tt]askfile(?:\.dist)?\.ya?ml$/],
+  [/^rake$/, /^[Rr]akefile$/],
+];
+
+/** Pure. Tracked files by a name of the command, whatever folder it goes to first, and what its runners read. */
+export function namedFiles(tracked: readonly string[], text: string): string[] {
+  const words = text.split(/[\s'"`;&|()<>$={}]+/).map((word) => basename(word));
+  const names = new Set(words.filter((word) => word !== ''));
+  const read = RUNNERS.filter(([runner]) => words.some((word) => runner.test(word))).map(([, file]) => file);
+  const chosen = tracked.filter((path) => {
+    const name = basename(path);
+    return names.has(name) || read.some((file) => file.test(name));
+  });
+  if (chosen.length <= NAMED_MAX) return chosen;
+  throw new WarrenError({
+    code: 'environment.devcontainer',
+    message: `cannot ask for initializeCommand: it may mean ${chosen.length} files, and ${NAMED_MAX} are allowed`,
+    remedy: 'warren up --no-initialize',
   });
 }
 
