@@ -1,13 +1,16 @@
-// `initializeCommand` of a devcontainer.json: run here, by whoever types, once they said that it may.
+// What a devcontainer.json wants of this computer, once whoever types said that it may: `initializeCommand` is run here,
+// and what it would mount is copied in.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Client } from '../client/client.ts';
 import { WarrenError } from '../protocol/error.ts';
-import { sanitizeLine } from '../protocol/sanitize.ts';
+import { sanitize, sanitizeLine } from '../protocol/sanitize.ts';
 import type { HostCommand, InitializeDetails } from '../protocol/up.ts';
 import { askKey } from './ask-key.ts';
 import { say } from './terminal.ts';
+
+const TEXT_MAX_CHARS = 100_000;
 
 /** `wish`: true for --initialize, false for --no-initialize, undefined to ask on a terminal and else do without. */
 export async function withInitialize<T>(
@@ -29,22 +32,23 @@ export async function withInitialize<T>(
 async function mayRun(
   client: Client,
   wish: boolean | undefined,
-  { text, files, root, digest }: InitializeDetails,
+  { command, text, files, binds, root, digest }: InitializeDetails,
 ): Promise<boolean> {
   if (wish === undefined) {
-    say(`devcontainer.json wants this run on this computer, outside of any machine: ${sanitizeLine(text)}`);
-    if (files.length > 0)
+    if (command !== null) {
+      say(`devcontainer.json wants this run on this computer, outside of any machine:`);
+      say(sanitize(text, TEXT_MAX_CHARS).replace(/^/gm, '  '));
+    }
+    if (files.length > 0) say(`  it names ${files.map((file) => sanitizeLine(file)).join(', ')}`);
+    for (const { source, target } of binds)
       say(
-        `  it names ${files
-          .slice(0, 5)
-          .map((file) => sanitizeLine(file))
-          .join(', ')}`,
+        `devcontainer.json wants ${sanitizeLine(source, 4096)} of this computer copied to ${sanitizeLine(target, 4096)}`,
       );
     if (!process.stdin.isTTY || !process.stdout.isTTY) {
-      say('  it was not run: warren up --initialize runs it, and remembers that it may');
+      say('  that was not done: warren up --initialize does it, and remembers that it may');
       return false;
     }
-    if ((await askKey('run it? y yes, n no: ', 'yn')) !== 'y') return false;
+    if ((await askKey('do it? y yes, n no: ', 'yn')) !== 'y') return false;
   }
   await client.allowInitialize({ root, digest });
   return true;
@@ -52,6 +56,7 @@ async function mayRun(
 
 /** A text is a line for a shell, a list a program with its words, an object several of them at the same time. */
 async function runHere({ command, root }: InitializeDetails): Promise<void> {
+  if (command === null) return;
   const isOne = typeof command === 'string' || Array.isArray(command);
   const all = isOne ? [command] : Object.values(command);
   const codes = await Promise.all(all.map(async (each) => await runOne(each, root)));

@@ -19,18 +19,27 @@ export interface UpRequest {
   fresh: boolean;
   /** false: what `prepare` says is not done. */
   prepare: boolean;
-  /** The digest of the `initializeCommand` that was run; `skip`: it is not to be; null: nobody asked yet. */
+  /** The digest of what a person allowed, and was done; `skip`: it is not to be; null: nobody asked yet. */
   initialized: string | null;
 }
 
 export type HostCommand = string | string[];
 
+/** A file or folder of this computer, and where a copy of it goes in the guest; both absolute. */
+export interface Bind {
+  source: string;
+  target: string;
+}
+
 /** Details of `environment.initialize`. */
 export interface InitializeDetails {
-  command: HostCommand | Record<string, HostCommand>;
+  /** What is to be run on this computer; null: nothing. */
+  command: HostCommand | Record<string, HostCommand> | null;
   /** For people. */
   text: string;
-  /** Of the command and the files that it names. */
+  /** What of this computer is to be copied in. */
+  binds: Bind[];
+  /** Of the command and the files that it names, and of the paths that are copied. */
   digest: string;
   /** A person said yes to this digest before. */
   allowed: boolean;
