@@ -6,11 +6,11 @@ import { once } from 'node:events';
 import type { Client } from '../client/client.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { sanitize, sanitizeLine } from '../protocol/sanitize.ts';
-import type { HostCommand, InitializeDetails } from '../protocol/up.ts';
+import type { Bind, HostCommand, InitializeDetails } from '../protocol/up.ts';
 import { askKey } from './ask-key.ts';
 import { say } from './terminal.ts';
 
-const TEXT_MAX_CHARS = 100_000;
+const SHOWN_MAX_CHARS = 4000;
 
 /** `wish`: true for --initialize, false for --no-initialize, undefined to ask on a terminal and else do without. */
 export async function withInitialize<T>(
@@ -35,23 +35,43 @@ async function mayRun(
   { command, text, files, binds, root, digest }: InitializeDetails,
 ): Promise<boolean> {
   if (wish === undefined) {
-    if (command !== null) {
-      say(`devcontainer.json wants this run on this computer, outside of any machine:`);
-      say(sanitize(text, TEXT_MAX_CHARS).replace(/^/gm, '  '));
-    }
-    if (files.length > 0) say(`  it names ${files.map((file) => sanitizeLine(file)).join(', ')}`);
-    for (const { source, target } of binds)
-      say(
-        `devcontainer.json wants ${sanitizeLine(source, 4096)} of this computer copied to ${sanitizeLine(target, 4096)}`,
-      );
+    for (const line of consentText(command === null ? null : text, files, binds)) say(line);
     if (!process.stdin.isTTY || !process.stdout.isTTY) {
       say('  that was not done: warren up --initialize does it, and remembers that it may');
+      return false;
+    }
+    if (text.length > SHOWN_MAX_CHARS) {
+      say('  it is too long to be shown whole: read it, then say warren up --initialize or --no-initialize');
       return false;
     }
     if ((await askKey('do it? y yes, n no: ', 'yn')) !== 'y') return false;
   }
   await client.allowInitialize({ root, digest });
   return true;
+}
+
+/** Pure. All of it, for a yes is to all of it, and no line of it looks like one of ours. `text`: null for no command. */
+export function consentText(text: string | null, files: readonly string[], binds: readonly Bind[]): string[] {
+  const command =
+    text === null
+      ? []
+      : [
+          'devcontainer.json wants this run on this computer, outside of any machine:',
+          ...sanitize(text, SHOWN_MAX_CHARS)
+            .split('\n')
+            .map((line) => `  | ${line}`),
+          ...(files.length === 0
+            ? []
+            : [`  it names ${files.map((file) => sanitizeLine(file)).join(', ')}`.slice(0, SHOWN_MAX_CHARS)]),
+        ];
+  const shown = (path: string) => sanitizeLine(path, SHOWN_MAX_CHARS);
+  return [
+    ...command,
+    ...binds.map(
+      ({ source, target }) =>
+        `devcontainer.json wants ${shown(source)} of this computer copied into the machine, to ${shown(target)}`,
+    ),
+  ];
 }
 
 /** A text is a line for a shell, a list a program with its words, an object several of them at the same time. */

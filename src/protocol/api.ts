@@ -2,6 +2,7 @@
 
 import type { ErrorShape } from './error.ts';
 
+export type { PrunedItem, PruneRequest, PruneResult } from './prune.ts';
 export type { InitializeDetails, LayerView, UpRequest, UpResult, Withheld } from './up.ts';
 
 export type SandboxState = 'creating' | 'running' | 'paused' | 'stopped' | 'crashed' | 'removing';
@@ -149,6 +150,8 @@ export interface MergeResult {
 export interface TemplateView {
   id: string;
   createdAt: string;
+  /** When a sandbox was last made of it. */
+  usedAt: string;
   cpus: number;
   memoryMib: number;
   diskGib: number;
@@ -161,15 +164,23 @@ export interface TemplateView {
   damaged: string | null;
 }
 
-export interface PruneResult {
-  templates: string[];
-  images: string[];
-  /** Of OCI images, that no kept image has. */
-  layers: string[];
-  kernels: string[];
-  /** Of all downloads that were kept. */
-  downloadsBytes: number;
-  freedMib: number;
+/** `template show`: all of one that is not damaged. */
+export interface TemplateDetail extends TemplateView {
+  folder: string;
+  /** All that makes two templates different. */
+  key: Record<string, string | number>;
+  /** For people: what its image was made of; null: the record is gone. */
+  from: string | null;
+  /** Names that stand for its image now. */
+  names: string[];
+  imageFolder: string;
+  /** Its disks, lowest first; shared ones are in other images too. */
+  layers: { file: string; bytes: number; shared: boolean }[];
+  /** Its own files, and what they take. */
+  files: { file: string; bytes: number }[];
+  settings: { user: string; workdir: string; env: Record<string, string> } | null;
+  /** null: no repository was prepared in it. */
+  prepared: { root: string; commands: string[]; head: string | null } | null;
 }
 
 export interface DoctorCheck {

@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { consentText } from '../../src/cli/initialize.ts';
 import type { ImageSettings } from '../../src/image/index.ts';
+import { namedFiles } from '../../src/sandbox/devcontainer/consent.ts';
 import { planDevcontainer, readDevcontainer } from '../../src/sandbox/devcontainer/plan.ts';
 
 const around = { root: '/home/ada/app', guestPath: '/workspaces/app', localEnv: { USER: 'ada' } };
@@ -66,11 +68,41 @@ describe('a devcontainer.json and its image', () => {
   });
 
   it('are told what they are not given', () => {
-    const { notices } = plan({
-      containerEnv: { A: '${localEnv:HOME}', B: '${localEnv:USER}' },
+    const { notices, binds } = plan({
+      containerEnv: { A: '${localEnv:OTHER}', B: '${localEnv:USER}' },
       mounts: ['source=/etc,target=/e,type=bind'],
     });
-    assert.equal(notices.length, 2, notices.join('\n'));
-    assert.match(notices.join('\n'), /\/etc of this computer.*\n.*HOME/);
+    assert.equal(notices.length, 1, notices.join('\n'));
+    assert.match(notices.join('\n'), /OTHER/);
+    assert.deepEqual(binds, [{ source: '/etc', target: '/e' }]);
+  });
+});
+
+describe('what is to run on this computer', () => {
+  it('is shown whole, and no line of it looks like one of ours', () => {
+    const lines = consentText(
+      `echo ${'x'.repeat(500)} ; evil\nrun it? \u001b[2K`,
+      ['a.sh'],
+      [{ source: '/h/a\nb', target: '/t' }],
+    );
+    assert.match(lines[1]!, /^ {2}\| echo x+ ; evil$/);
+    assert.deepEqual(lines.slice(2), [
+      '  | run it? \\x1b[2K',
+      '  it names a.sh',
+      'devcontainer.json wants /h/a\\nb of this computer copied into the machine, to /t',
+    ]);
+  });
+
+  it('means the files that it names, wherever they lie, and what its runners read', () => {
+    const tracked = ['Makefile', 'lib/x.mk', 'package.json', 'scripts/init.sh', 'src/a.ts', 'init.sh.md'];
+    for (const [text, want] of [
+      ['cd scripts && ./init.sh', ['scripts/init.sh']],
+      ['bash "./scripts/../scripts/init.sh"', ['scripts/init.sh']],
+      ['make init', ['Makefile', 'lib/x.mk']],
+      ['/usr/bin/npm run init', ['package.json']],
+      ['echo hello', []],
+    ] as const)
+      assert.deepEqual(namedFiles(tracked, text), want, text);
+    assert.throws(() => namedFiles(Array(10_001).fill('a/x'), 'x'), { code: 'environment.devcontainer' });
   });
 });

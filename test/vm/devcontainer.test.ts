@@ -249,7 +249,7 @@ describe('a devcontainer.json', { skip: missing, timeout: 600_000 }, () => {
     assert.equal(unasked.code, 0, unasked.stderr);
     assert.match(
       unasked.stderr,
-      /wants this run on this computer.*\n\s+\.\/init\.sh[\s\S]*that was not done: warren up --initialize/,
+      /wants this run on this computer.*\n {2}\| \.\/init\.sh[\s\S]*that was not done: warren up --initialize/,
     );
     assert.ok(!existsSync(ran));
     await warren.ok(['up', '--detach', '--name', 'asked-2', '--initialize'], { cwd: repository });

@@ -7,7 +7,7 @@ import { sanitizeLine } from '../../protocol/sanitize.ts';
 import { DEPTH_MAX, tooDeep } from './depth.ts';
 import { type DevcontainerFile, fileSchema } from './schema.ts';
 
-const FILE_MAX_BYTES = 1024 * 1024;
+export const FILE_MAX_BYTES = 1024 * 1024;
 
 /** `file`: for people. Throws `environment.devcontainer`. */
 export function parseDevcontainer(written: string, file: string): DevcontainerFile {

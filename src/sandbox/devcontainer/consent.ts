@@ -4,6 +4,7 @@
 
 import { createHash } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { normalize } from 'node:path/posix';
 import * as v from 'valibot';
 import { commandText, readMount } from '../../environment/devcontainer/index.ts';
@@ -12,11 +13,12 @@ import { type Layout, projectFiles } from '../../host/layout.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import type { Bind } from '../../protocol/up.ts';
 import { trackedFiles } from '../../repo/index.ts';
-import { chooseInputs, digestInputs } from '../prepare/inputs.ts';
+import { digestInputs } from '../prepare/inputs.ts';
 import type { Devcontainer } from './plan.ts';
 
 const consentSchema = v.object({ initialize: v.pipe(v.array(v.string()), v.maxLength(1000)) });
 const KEPT_MAX = 100;
+const NAMED_MAX = 10_000;
 
 /**
  * What may be copied in. Throws `environment.initialize` until `done` is the digest of what was allowed, or `skip`. Its
@@ -32,7 +34,7 @@ export async function checkInitialize(
   const binds = bindsOf(file);
   if ((command === null && binds.length === 0) || done === 'skip') return [];
   const text = command === null ? '' : commandText(command);
-  const named = chooseInputs(await trackedFiles(repository.root), [], [text]);
+  const named = text === '' ? [] : namedFiles(await trackedFiles(repository.root), text);
   const files = await digestInputs(repository.root, named);
   const digest = createHash('sha256')
     .update(JSON.stringify([command, files, binds]))
@@ -56,6 +58,32 @@ function bindsOf(file: Devcontainer['file']): Bind[] {
     .map((wish) => readMount(wish))
     .filter(({ type, source }) => type === 'bind' && source.startsWith('/'))
     .map(({ source, target }) => ({ source, target: normalize(target).replace(/(.)\/$/, '$1') }));
+}
+
+/** What a runner reads that is named by no word. */
+const RUNNERS: readonly [runner: RegExp, file: RegExp][] = [
+  [/^g?make$/, /^(?:GNU)?[Mm]akefile$|\.mk$/],
+  [/^(?:npm|npx|yarn|pnpm|bun)$/, /^package\.json$/],
+  [/^just$/, /^\.?[Jj]ustfile$/],
+  [/^task$/, /^[Tt]askfile(?:\.dist)?\.ya?ml$/],
+  [/^rake$/, /^[Rr]akefile$/],
+];
+
+/** Pure. Tracked files by a name of the command, whatever folder it goes to first, and what its runners read. */
+export function namedFiles(tracked: readonly string[], text: string): string[] {
+  const words = text.split(/[\s'"`;&|()<>$={}]+/).map((word) => basename(word));
+  const names = new Set(words.filter((word) => word !== ''));
+  const read = RUNNERS.filter(([runner]) => words.some((word) => runner.test(word))).map(([, file]) => file);
+  const chosen = tracked.filter((path) => {
+    const name = basename(path);
+    return names.has(name) || read.some((file) => file.test(name));
+  });
+  if (chosen.length <= NAMED_MAX) return chosen;
+  throw new WarrenError({
+    code: 'environment.devcontainer',
+    message: `cannot ask for initializeCommand: it may mean ${chosen.length} files, and ${NAMED_MAX} are allowed`,
+    remedy: 'warren up --no-initialize',
+  });
 }
 
 /** A person said yes to what has this digest. */
