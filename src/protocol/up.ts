@@ -1,7 +1,7 @@
 // What `up` is asked for, and what it answers.
 
-import type { NetworkMode, NetworkView, SandboxView } from './api.ts';
 import type { BuildWish } from './build.ts';
+import type { NetworkMode, NetworkView, SandboxView } from './sandbox-view.ts';
 
 export interface UpRequest {
   /** null: a name is made up. */
