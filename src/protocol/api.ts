@@ -117,6 +117,8 @@ export interface TemplateView {
   buildMs: number;
   bootMs: number;
   usedBy: string[];
+  /** The repository that lies prepared in it; null: none does. */
+  preparedFor: string | null;
   damaged: string | null;
 }
 
