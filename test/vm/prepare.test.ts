@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import type { UpResult } from '../../src/protocol/api.ts';
+import type { TemplateView, UpResult } from '../../src/protocol/api.ts';
 import { inSmall, openWarren, processes, removeAfter, until, write } from './harness.ts';
 
 const warren = openWarren();
@@ -41,6 +41,8 @@ describe('a repository that is prepared', { timeout: 300_000 }, () => {
     const first = await up(repository, 'first');
     assert.deepEqual(reused(first).prepared, false);
     const made = await warren.sh('first', 'cat node_modules/made');
+    const [{ template }, all] = [first.sandbox, await warren.json<TemplateView[]>(['template', 'ls'])];
+    assert.equal(all.find(({ id }) => id === template)?.preparedFor, repository);
     assert.equal(await warren.sh('first', 'git status --porcelain'), '?? later.txt\n');
     assert.equal(await warren.sh('first', 'cat tracked.txt removed.txt'), 'one\nhere\n');
     assert.match(await warren.sh('first', 'ps -eo args'), /^sleep 100000$/m, 'what it started goes on');
