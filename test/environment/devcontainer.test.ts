@@ -105,7 +105,14 @@ describe('devcontainer.json is read', () => {
 describe('a devcontainer.json that is made to be slow or deep', () => {
   it('is refused in a moment', () => {
     const half = 512 * 1024;
-    for (const text of ['"\\'.repeat(half), '/*'.repeat(half), '\\"'.repeat(half), '['.repeat(half)]) {
+    for (const text of [
+      '/*',
+      '{"a": 1} /* ',
+      '"\\'.repeat(half),
+      '/*'.repeat(half),
+      '\\"'.repeat(half),
+      '['.repeat(half),
+    ]) {
       const startedMs = performance.now();
       assert.throws(() => parseDevcontainer(text, 'f'), { code: 'environment.devcontainer' });
       assert.throws(() => mergeDefinition(text, read({ image: 'a' })), { code: 'environment.devcontainer' });
@@ -141,6 +148,7 @@ describe('an environment of devcontainer.json', () => {
     for (const build of [
       { dockerfile: '../../x' },
       { dockerfile: '/etc/passwd' },
+      { dockerfile: '..' },
       { dockerfile: 'D', context: '../..' },
     ])
       assert.throws(() => toEnvironment(read({ build }), at, '/r'), { code: 'environment.devcontainer' });
