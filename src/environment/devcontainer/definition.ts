@@ -85,7 +85,7 @@ export function mergeDefinition(
     notices.push('hostRequirements: a machine has no GPU');
   const most = (key: 'memory' | 'storage') =>
     all((entry) => entry.hostRequirements?.[key]).reduce<number | null>(
-      (before, size) => Math.max(before ?? 0, bytesOf(size)),
+      (before, size) => Math.max(before ?? 0, bytesOf(size)) || null,
       null,
     );
   return {
