@@ -168,6 +168,14 @@ const template = program
 under(template, 'ls', 'list the templates', ['warren template ls'])
   .option('--json', 'as JSON')
   .action(action(async (options) => (await import('./commands/template.ts')).ls(options)));
+under(template, 'show <name>', 'tell everything about a template', [
+  'warren template show 3f9c1d',
+  'warren template show ./Dockerfile',
+])
+  .option('--json', 'as JSON')
+  .action(
+    action(async (name: string, options) => (await import('./commands/template.ts')).show(name, options)),
+  );
 withEnvironmentFlags(
   under(template, 'build', 'build the template for an environment and a size now', [
     'warren template build --memory 2048',
@@ -184,13 +192,18 @@ under(template, 'rm [ids...]', 'remove templates that no sandbox lies over', ['w
     action(async (ids: string[], options) => (await import('./commands/template.ts')).rm(ids, options)),
   );
 declareNetwork(program);
-command('prune', 'remove templates, images and kernels that nothing needs, and kept downloads', [
-  'warren prune',
-  'warren prune --all',
+command('prune', 'remove what nothing needs: templates, images, kernels, caches and downloads', [
+  'warren prune --dry-run',
+  'warren prune --older-than 7d',
+  'warren prune --keep-storage 20GiB',
 ])
-  .option('--all', 'also what the next `up` would use')
+  .option('-a, --all', 'also what the next `up` would use')
+  .option('--older-than <age>', 'what was not used for so long, such as 7d or 12h30m')
+  .option('--filter <until=age>', 'as --older-than, in the words of docker', collect, [])
+  .option('--keep-storage <size>', 'what was used longest ago, until so much is left, such as 20GiB')
+  .option('-n, --dry-run', 'tell what would go, and remove nothing')
   .option('--json', 'as JSON')
-  .action(action(async (options) => (await import('./commands/template.ts')).prune(options)));
+  .action(action(async (options) => (await import('./commands/prune.ts')).prune(options)));
 
 command('doctor', 'tell what this computer offers, and what is missing', [
   'warren doctor',

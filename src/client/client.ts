@@ -8,9 +8,11 @@ import type {
   JournalRecord,
   MergeRequest,
   MergeResult,
+  PruneRequest,
   PruneResult,
   SandboxDetail,
   SandboxView,
+  TemplateDetail,
   TemplateView,
   UpRequest,
   UpResult,
@@ -124,8 +126,13 @@ export class Client {
     return this.#json('DELETE', `/v1/templates/${encodeURIComponent(id)}`);
   }
 
-  prune(options: { all: boolean }): Promise<PruneResult> {
-    return this.#json('POST', `/v1/prune${options.all ? '?all=1' : ''}`);
+  /** `name`: an id or the beginning of one, a sandbox, or what an image was made of. */
+  template(name: string): Promise<TemplateDetail> {
+    return this.#json('GET', `/v1/templates/${encodeURIComponent(name)}`);
+  }
+
+  prune(request: PruneRequest): Promise<PruneResult> {
+    return this.#json('POST', '/v1/prune', request);
   }
 
   doctor(): Promise<DoctorCheck[]> {

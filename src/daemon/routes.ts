@@ -13,11 +13,13 @@ import { diff, fetchBack, mergeBack } from '../sandbox/hand-back.ts';
 import { readJournal } from '../sandbox/journal.ts';
 import { planNetwork } from '../sandbox/network/plan.ts';
 import { pause, resume, start, stop } from '../sandbox/power.ts';
-import { prune, usedTemplates } from '../sandbox/prune.ts';
+import { usedTemplates } from '../sandbox/prune/inventory.ts';
+import { prune } from '../sandbox/prune/prune.ts';
 import { viewOf } from '../sandbox/record.ts';
 import { remove } from '../sandbox/remove.ts';
 import { settingsFor } from '../sandbox/settings.ts';
 import { show } from '../sandbox/show.ts';
+import { showTemplate } from '../sandbox/show-template.ts';
 import { up } from '../sandbox/up.ts';
 import { parse } from './parse.ts';
 import { alone, onSandbox, type Route } from './route.ts';
@@ -69,6 +71,9 @@ const templateSchema = v.object({
   memoryMib: optionalNumber,
   diskGib: optionalNumber,
 });
+
+const limit = v.nullable(v.pipe(v.number(), v.minValue(0)));
+const pruneSchema = v.object({ all: v.boolean(), olderThanMs: limit, keepBytes: limit, dryRun: v.boolean() });
 
 const attackSchema = v.object({ weaken: v.nullable(v.picklist(['host-service'])) });
 
@@ -196,6 +201,7 @@ export const routes: Route[] = [
           settings: await settingsFor(repository, request),
           asked: { cpus, memoryMib, diskGib },
           profiles: fitting ?? [],
+          network: null,
         },
         onProgress,
         signal,
@@ -220,9 +226,14 @@ export const routes: Route[] = [
     },
   },
   {
+    method: 'GET',
+    path: '/v1/templates/:name',
+    handle: ({ conductor, params }) => showTemplate(conductor, params['name']!),
+  },
+  {
     method: 'POST',
     path: '/v1/prune',
-    handle: ({ conductor, query }) => prune(conductor, { all: query.get('all') === '1' }),
+    handle: ({ conductor, body }) => prune(conductor, parse(pruneSchema, body)),
   },
   ...auditRoutes,
   ...forwardRoutes,

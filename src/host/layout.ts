@@ -79,6 +79,8 @@ export const buildFiles = (layout: Layout, id: string) => {
     vmmLog: join(folder, 'vmm.log'),
     door: doorFiles(folder),
     bases: join(folder, 'bases'),
+    /** Whose caches are on the disk. */
+    caches: join(folder, 'caches.json'),
   };
 };
 export const buildsFolder = (layout: Layout) => join(layout.data, 'builds');

@@ -4,3 +4,4 @@ export { ensureImage } from './ensure-image.ts';
 export { filesOfImages, type Image, type Layer } from './image.ts';
 export { ensureKernel, type Kernel } from './kernel.ts';
 export { type ImageSettings, ownArchitecture } from './manifest.ts';
+export { forgetName, type KnownName, knownNames } from './references.ts';

@@ -17,6 +17,7 @@ import { ensureImageOf } from './layered-image.ts';
 import { ARCHIVE_NAMES, openLocal, stampOf } from './local.ts';
 import { type ImageSettings, ownArchitecture } from './manifest.ts';
 import { readTar } from './read-tar.ts';
+import { markUsed } from './references.ts';
 import { openRemote } from './registry/pull.ts';
 
 type OciRequest = ImageRequest & { environment: Extract<Environment, { kind: 'image' | 'files' }> };
@@ -95,7 +96,10 @@ export async function ensureParts(
   const known = request.fresh ? undefined : await readReference(reference);
   // What lost a layer is fetched again.
   const kept = known && (await storedLayers(folders.layers, known.parts.layers));
-  if (kept) return { ...known.parts, layers: kept, reference };
+  if (kept) {
+    await markUsed(reference);
+    return { ...known.parts, layers: kept, reference };
+  }
 
   request.onProgress?.({ step: `looking at ${name}` });
   const contents = await open();

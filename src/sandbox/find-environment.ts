@@ -11,6 +11,7 @@ import { openRepository, type Repository } from '../repo/index.ts';
 import { findDevcontainer, openDevcontainer } from './devcontainer/find.ts';
 import type { Devcontainer } from './devcontainer/plan.ts';
 import { type FileSettings, readSettings, userSettings } from './settings.ts';
+import { requireInside } from './stay-inside.ts';
 
 export interface FoundEnvironment {
   environment: Environment;
@@ -26,12 +27,12 @@ export async function findEnvironment(
   const { environment: asked } = request;
   if (asked !== null)
     return isAbsolute(asked) && isDevcontainerFile(asked)
-      ? ofDevcontainer(await openDevcontainer(asked, repository), repository, '--env')
+      ? await ofDevcontainer(await openDevcontainer(asked, repository), repository, '--env')
       : { environment: chooseEnvironment(asked), from: '--env', devcontainer: null };
   const project = repository ? await readSettings(join(repository.root, 'warren.json')) : {};
   if (project.environment !== undefined) return await named(project.environment, repository, 'warren.json');
   const devcontainer = repository && (await findDevcontainer(repository));
-  if (devcontainer) return ofDevcontainer(devcontainer, repository, devcontainer.shown);
+  if (devcontainer) return await ofDevcontainer(devcontainer, repository, devcontainer.shown);
   const user = await userSettings();
   if (user.environment !== undefined) return await named(user.environment, null, 'config.json');
   return { environment: chooseEnvironment(null), from: null, devcontainer: null };
@@ -45,18 +46,23 @@ async function named(
 ): Promise<FoundEnvironment> {
   if (repository && typeof setting === 'string' && isDevcontainerFile(setting)) {
     const path = placeOf(setting, repository.root);
-    return ofDevcontainer(await openDevcontainer(path, repository), repository, from);
+    return await ofDevcontainer(await openDevcontainer(path, repository), repository, from);
   }
-  return { environment: settingOf(setting, repository?.root ?? null), from, devcontainer: null };
+  const environment = settingOf(setting, repository?.root ?? null);
+  if (repository) await requireInside(repository.root, environment, { code: 'usage.settings', from });
+  return { environment, from, devcontainer: null };
 }
 
-function ofDevcontainer(
+async function ofDevcontainer(
   devcontainer: Devcontainer,
   repository: { root: string } | null,
   from: string,
-): FoundEnvironment {
-  const { file, path } = devcontainer;
-  return { environment: toEnvironment(file, path, repository?.root ?? '/'), from, devcontainer };
+): Promise<FoundEnvironment> {
+  const { file, path, shown } = devcontainer;
+  const environment = toEnvironment(file, path, repository?.root ?? '/');
+  if (repository)
+    await requireInside(repository.root, environment, { code: 'environment.devcontainer', from: shown });
+  return { environment, from, devcontainer };
 }
 
 /** null: there is none. */

@@ -6,7 +6,7 @@ import { imageFiles } from '../host/layout.ts';
 import type { Image, ImageSettings } from '../image/index.ts';
 import type { Accelerator } from '../machine/driver.ts';
 import type { Template } from '../machine/template.ts';
-import type { LayerView } from '../protocol/api.ts';
+import type { LayerView, NetworkMode } from '../protocol/api.ts';
 import type { BuildWish } from '../protocol/build.ts';
 import type { Repository } from '../repo/index.ts';
 import type { Conductor } from './conductor.ts';
@@ -48,6 +48,8 @@ export interface GroundRequest {
   repository: Repository | null;
   /** Profiles of the door that fit. */
   profiles: string[];
+  /** What a person chose for the sandbox. */
+  network: NetworkMode | null;
 }
 
 export async function ensureGround(
@@ -78,11 +80,11 @@ export async function ensureGround(
   const preparation = request.prepare ? preparationFor(plan, settings) : null;
   if (!repository || !preparation || guestPath === null) return ground;
   const { prepare } = await import('./prepare/prepare.ts');
-  const { profiles } = request;
+  const { profiles, network } = request;
   const template = await prepare(
     conductor,
     base,
-    { preparation, repository, carry, guestPath, workdir, user, profiles },
+    { preparation, repository, carry, guestPath, workdir, user, profiles, network },
     onProgress,
     signal,
   );

@@ -5,12 +5,15 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sweepTemporary } from '../host/atomic-file.ts';
-import { buildsFolder, sandboxesFolder } from '../host/layout.ts';
-import { identify, isAlive, signalProcess } from '../host/processes.ts';
+import { buildsFolder, type Layout, sandboxesFolder } from '../host/layout.ts';
+import { identify, isAlive, type ProcessId, signalProcess, whenGone } from '../host/processes.ts';
 import { Machine } from '../machine/machine.ts';
+import { keepCaches } from './build/caches.ts';
 import type { Conductor } from './conductor.ts';
 import { readRecords, type SandboxRecord } from './record.ts';
 import { erase } from './remove.ts';
+
+const ENDED_TIMEOUT_MS = 5_000;
 
 /** What cannot be read stays on disk, untouched, and is told by `doctor`. */
 export async function reconcile(conductor: Conductor): Promise<void> {
@@ -28,16 +31,20 @@ export async function reconcile(conductor: Conductor): Promise<void> {
   ]) {
     await sweepTemporary(folder);
   }
-  await endBuilds(buildsFolder(layout));
+  await endBuilds(layout);
   const { records, corrupt } = await readRecords(layout);
   await Promise.all(records.map((record) => take(conductor, record)));
   conductor.unreadable = corrupt;
 }
 
-/** A build ends with its daemon; results of its steps are kept. */
-async function endBuilds(folder: string): Promise<void> {
+/** A build ends with its daemon; results of its steps and what is in its caches are kept. */
+async function endBuilds(layout: Layout): Promise<void> {
+  const folder = buildsFolder(layout);
   for (const id of await readdir(folder).catch(() => [])) {
-    endStrays(id);
+    const ended = endStrays(id);
+    // Two machines must never have one disk.
+    await Promise.all(ended.map((stray) => whenGone(stray, ENDED_TIMEOUT_MS)));
+    await keepCaches(layout, id).catch(() => {});
     await rm(join(folder, id), { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
   }
 }
@@ -76,12 +83,16 @@ function endStraysOf(record: SandboxRecord): void {
   endStrays(record.id);
 }
 
-function endStrays(id: string): void {
+function endStrays(id: string): ProcessId[] {
+  const ended: ProcessId[] = [];
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue;
     const stray = vmmOf(Number(entry), id);
-    if (stray) signalProcess(stray, 'SIGKILL');
+    if (!stray) continue;
+    signalProcess(stray, 'SIGKILL');
+    ended.push(stray);
   }
+  return ended;
 }
 
 function vmmOf(pid: number, id: string) {

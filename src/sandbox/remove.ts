@@ -18,6 +18,11 @@ export async function remove(
   sandbox.machine = null;
   await conductor.doors.close(sandbox.record.id);
   await machine?.kill();
+  const { template } = sandbox.record;
+  await conductor.templates.get(template).then(
+    (found) => conductor.templates.markUsed(found),
+    () => {},
+  );
   await erase(conductor, sandbox);
 }
 

@@ -1,6 +1,6 @@
 // The templates of the store: found, or built once however many ask at the same time.
 
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { templateFiles } from '../host/layout.ts';
 import type { Image } from '../image/index.ts';
@@ -20,6 +20,7 @@ import { warmUp } from '../machine/warm-up.ts';
 import type { TemplateView } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { Images } from './images.ts';
+import { preparedOf } from './prepare/preparation.ts';
 import type { OnProgress, Rooms } from './rooms.ts';
 import { SharedWork } from './shared-work.ts';
 
@@ -126,12 +127,19 @@ export class Templates {
     return template;
   }
 
+  /** The record's time of change says it; nothing in the files changes. */
+  async markUsed({ files }: Template): Promise<void> {
+    const now = new Date();
+    await utimes(files.record, now, now).catch(() => {});
+  }
+
   async list(usedBy: (id: string) => string[]): Promise<TemplateView[]> {
     const damaged: TemplateView[] = [];
     const templates = await listTemplates(this.#rooms.storeFolders.templates, (id, error) => {
       damaged.push({
         id,
         createdAt: '',
+        usedAt: '',
         cpus: 0,
         memoryMib: 0,
         diskGib: 0,
@@ -141,6 +149,7 @@ export class Templates {
         buildMs: 0,
         bootMs: 0,
         usedBy: usedBy(id),
+        preparedFor: null,
         damaged: error.message,
       });
     });
@@ -165,8 +174,10 @@ export class Templates {
 
   async #findOrBuild(inputs: Inputs, onProgress: OnProgress, signal?: AbortSignal): Promise<Template> {
     const digest = templateDigest(inputs.key);
+    const found = await this.#find(digest);
+    if (found) await this.markUsed(found);
     return (
-      (await this.#find(digest)) ??
+      found ??
       (await this.#building.do(
         digest,
         (tell, either) => this.#build(inputs, tell, either),
@@ -210,7 +221,7 @@ export class Templates {
   }
 }
 
-async function viewOf(template: Template, usedBy: string[]): Promise<TemplateView> {
+export async function viewOf(template: Template, usedBy: string[]): Promise<TemplateView> {
   const { key, createdAt, buildMs, bootMs, kernel } = template.record;
   let bytes = 0;
   for (const file of Object.values(templateFiles(template.files.folder))) {
@@ -218,9 +229,11 @@ async function viewOf(template: Template, usedBy: string[]): Promise<TemplateVie
     if (found?.isFile()) bytes += found.blocks * 512;
   }
   const { cpus, memoryMib, diskGib } = key;
+  const { mtime } = await stat(template.files.record);
   return {
     id: template.id,
     createdAt,
+    usedAt: mtime.toISOString(),
     cpus,
     memoryMib,
     diskGib,
@@ -230,6 +243,7 @@ async function viewOf(template: Template, usedBy: string[]): Promise<TemplateVie
     buildMs,
     bootMs,
     usedBy,
+    preparedFor: preparedOf(template.record)?.root ?? null,
     damaged: null,
   };
 }

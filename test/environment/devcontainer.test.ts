@@ -96,8 +96,28 @@ describe('devcontainer.json is read', () => {
         },
       );
     refused({ image: 'a', containerEnv: { 'A=B': '1' } }, /containerEnv/);
+    refused({ image: 'a', init: '\u001b]0;x\u0007' }, /^(?!.*\u001b).*init/);
     refused({ image: 'a', postCreateCommand: { a: { b: 'c' } } }, /postCreateCommand/);
     refused({ image: 'a', postCreateCommand: 'a\0b' }, /NUL/);
+  });
+});
+
+describe('a devcontainer.json that is made to be slow or deep', () => {
+  it('is refused in a moment', () => {
+    const half = 512 * 1024;
+    for (const text of [
+      '/*',
+      '{"a": 1} /* ',
+      '"\\'.repeat(half),
+      '/*'.repeat(half),
+      '\\"'.repeat(half),
+      '['.repeat(half),
+    ]) {
+      const startedMs = performance.now();
+      assert.throws(() => parseDevcontainer(text, 'f'), { code: 'environment.devcontainer' });
+      assert.throws(() => mergeDefinition(text, read({ image: 'a' })), { code: 'environment.devcontainer' });
+      assert.ok(performance.now() - startedMs < 3000, text.slice(0, 4));
+    }
   });
 });
 
@@ -128,6 +148,7 @@ describe('an environment of devcontainer.json', () => {
     for (const build of [
       { dockerfile: '../../x' },
       { dockerfile: '/etc/passwd' },
+      { dockerfile: '..' },
       { dockerfile: 'D', context: '../..' },
     ])
       assert.throws(() => toEnvironment(read({ build }), at, '/r'), { code: 'environment.devcontainer' });
@@ -203,6 +224,47 @@ describe('what an image’s label and devcontainer.json say', () => {
     assert.equal(mergeDefinition(null, read({ image: 'a' })).remoteUser, null);
   });
 
+  it('may have variables where they are checked later, and texts that say nothing', () => {
+    const said = read({
+      image: 'a',
+      remoteUser: '${localEnv:USER:vscode}',
+      workspaceFolder: '${localWorkspaceFolder}',
+      postCreateCommand: '',
+      initializeCommand: '',
+      containerEnv: { PORT: 80, DEBUG: true },
+      forwardPorts: ['localhost:80', 80],
+      build: { options: ['--network=host'] },
+    });
+    const merged = mergeDefinition('[{"userEnvProbe": "none"}]', {
+      ...said,
+      remoteUser: '',
+      containerUser: 'a',
+      workspaceFolder: '/w',
+    });
+    assert.deepEqual(
+      [merged.remoteUser, merged.containerUser, merged.lifecycle.postCreateCommand, merged.initialize],
+      [null, 'a', [], null],
+    );
+    assert.deepEqual([merged.containerEnv, merged.forwardPorts], [{ PORT: '80', DEBUG: 'true' }, [80]]);
+    assert.match(merged.notices.join(), /build\.options/);
+    assert.throws(() => mergeDefinition(null, said), /remoteUser .* is not a user/);
+    const there = { ...said, remoteUser: 'me' };
+    assert.throws(() => mergeDefinition(null, there), /workspaceFolder .* is no absolute path/);
+    assert.throws(() => mergeDefinition(null, { ...there, workspaceFolder: '/a/../..' }), /absolute path/);
+  });
+
+  it('has the variables of the label put in before it is understood', () => {
+    const label = '[{"mounts": ["source=x,target=${containerWorkspaceFolder}/node_modules"]}]';
+    assert.throws(() => mergeDefinition(label, read({ image: 'a' })), /no absolute path/);
+    const { mounts } = mergeDefinition(label, read({ image: 'a' }), (entry) =>
+      substitute(entry, {
+        ...{ localEnv: {}, localWorkspaceFolder: '/r', containerWorkspaceFolder: '/w' },
+        ...{ devcontainerId: 'i', containerEnv: null },
+      }),
+    );
+    assert.equal(mounts[0]?.target, '/w/node_modules');
+  });
+
   it('is not believed when the label makes no sense', () => {
     for (const bad of [
       '{',
@@ -263,6 +325,7 @@ describe('lifecycle commands', () => {
   const run = (script: string, env: Record<string, string> = {}, shell = '/bin/sh') => {
     const { status, stdout } = spawnSync(shell, ['-c', `exec 2>&1\n${script}`], {
       encoding: 'utf8',
+      timeout: 20_000,
       env: { PATH: process.env['PATH']!, ...env },
     });
     return { status, stdout };
@@ -284,6 +347,9 @@ describe('lifecycle commands', () => {
         stdout: '',
       });
       assert.equal(run(commandsScript([['no-such-program']], 'N'), {}, shell).status, 127);
+      // A program by the name of something that the shell does itself.
+      const exits = run(commandsScript([['exit', '0'], 'echo never'], 'N'), {}, shell);
+      assert.deepEqual([exits.status, exits.stdout.includes('never')], [127, false]);
       assert.deepEqual(run(commandsScript([], 'N'), {}, shell), { status: 0, stdout: '' });
       assert.deepEqual(run(commandsScript([{}], 'N'), {}, shell), { status: 0, stdout: '' });
     }
@@ -321,6 +387,46 @@ describe('lifecycle commands', () => {
         '[list] a  b',
         'bad: failed with 4',
       ]);
+    }
+  });
+
+  it('of an object end when they end, and what they left running goes on', () => {
+    for (const shell of shells) {
+      const D = spawnSync('mktemp', ['-d'], { encoding: 'utf8' }).stdout.trim();
+      const left = `(while [ ! -e "$D/seen" ]; do sleep 0.01; done; for i in 1 2 3; do echo more; sleep 0.01; done; echo alive > "$D/alive") & echo begun`;
+      const { status, stdout } = run(
+        `${commandsScript([{ server: left }], 'N0nce')}; : > "$D/seen"; while [ ! -s "$D/alive" ]; do sleep 0.01; done`,
+        { D },
+        shell,
+      );
+      assert.deepEqual([status, stdout], [0, '[server] begun\n']);
+    }
+  });
+
+  it('run, and once, whatever the start-up files of the user’s shell do', () => {
+    for (const [profile, heard] of [
+      ['cd /', /^$/],
+      ['exit 0', /start-up files/],
+      ['exec true', /start-up files/],
+      ['PATH=/nowhere', /^$/],
+      ['exit() { :; }; exec() { :; }', /^(?:the start-up files.*\n)?$/],
+      ['set -eu', /^$/],
+    ] as const) {
+      const home = spawnSync('mktemp', ['-d'], { encoding: 'utf8' }).stdout.trim();
+      spawnSync('/bin/sh', ['-c', 'printf %s "$1" > "$2/.profile"', 'x', profile, home]);
+      const script = withUserEnvironment(commandsScript(['echo ran >> "$HOME/ran"; pwd; (exit 7)'], 'N'), {
+        userEnvProbe: 'loginShell',
+        remoteEnv: {},
+      });
+      const { status, stdout } = run(`cd "$HOME" && ${script}`, {
+        HOME: home,
+        SHELL: '/bin/bash',
+        PATH: '/usr/bin:/bin',
+      });
+      assert.equal(status, 7, profile);
+      assert.ok(stdout.endsWith(`${home}\n`), stdout);
+      assert.match(stdout.slice(0, -home.length - 1), heard, profile);
+      assert.equal(spawnSync('cat', [`${home}/ran`], { encoding: 'utf8' }).stdout, 'ran\n', profile);
     }
   });
 

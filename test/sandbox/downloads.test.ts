@@ -1,12 +1,11 @@
-// Who may choose what is kept of downloads, and that `prune` takes all of it.
+// Who may choose what is kept of downloads.
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { downloadSettings } from '../../src/sandbox/network/downloads.ts';
-import { removeDownloads } from '../../src/sandbox/prune.ts';
 import { decide, parseSettings } from '../../src/sandbox/settings.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'warren-downloads-'));
@@ -44,15 +43,5 @@ describe('downloads', () => {
     assert.ok(decide(request, {}, plain));
     const project = parseSettings('{ "downloads": { "maxGib": 1 } }', 'warren.json');
     assert.throws(() => decide(request, project, {}), { code: 'usage.settings' });
-  });
-
-  it('go with `prune`, which tells how much that was', async () => {
-    const folder = join(home, 'downloads');
-    mkdirSync(join(folder, 'ab'), { recursive: true });
-    writeFileSync(join(folder, 'ab/c'), Buffer.alloc(100_000, 1));
-    const bytes = await removeDownloads(folder);
-    assert.ok(bytes >= 100_000 && bytes < 200_000, `${bytes}`);
-    assert.ok(!existsSync(folder));
-    assert.equal(await removeDownloads(folder), 0);
   });
 });

@@ -1,7 +1,6 @@
 // Computers that lack something or are in the way: each is told clearly, and leaves nothing behind.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -24,7 +23,7 @@ import type {
   SandboxView,
   TemplateView,
 } from '../../src/protocol/api.ts';
-import { openWarren, type RunOptions, removeAfter, until, Warren } from './harness.ts';
+import { inSmall, openWarren, type RunOptions, removeAfter, until, Warren } from './harness.ts';
 
 const warren = openWarren();
 
@@ -166,27 +165,6 @@ describe('a computer', () => {
 });
 
 describe('a disk', () => {
-  /** Warren in a mount namespace of its own, where its data lies on a file system of this size. */
-  const inSmall = (mib: number, folder: string, script: string, env: Record<string, string> = {}) => {
-    mkdirSync(folder, { recursive: true });
-    return execFileSync(
-      'unshare',
-      [
-        ...(process.getuid?.() === 0 ? ['-m'] : ['-rm']),
-        'sh',
-        '-euc',
-        `mount -t tmpfs -o size=${mib}m,mode=700 none "$1"; shift; ${script}`,
-        'sh',
-        folder,
-      ],
-      {
-        env: { ...warren.env, ...env, W: join(process.cwd(), 'bin/warren') },
-        encoding: 'utf8',
-        stdio: ['ignore', 'pipe', 'pipe'],
-      },
-    );
-  };
-
   it('that is full while a template is built leaves none, and says so', async () => {
     await warren.ok(['daemon', 'stop']);
     const home = join(warren.home, 'small');
@@ -196,7 +174,7 @@ describe('a disk', () => {
       mkdir -m 700 -p '${store}/templates' && cp '${warren.env['WARREN_STORE']}/accelerator.json' '${store}/' 2>/dev/null || true
       ln -s '${warren.env['WARREN_STORE']}/images' '${store}/images'; ln -s '${warren.env['WARREN_STORE']}/kernels' '${store}/kernels'
       set +e; "$W" run --rm --no-repo -- true 2>&1; echo "code $?"; ls '${store}/templates' | wc -l; "$W" daemon stop >/dev/null 2>&1`;
-    const said = inSmall(60, home, script, { HOME: home, WARREN_STORE: store });
+    const said = inSmall(warren, 60, home, script, { HOME: home, WARREN_STORE: store });
     assert.match(said, /no space left|disk is full/i);
     assert.match(said, /code 1\n0\n/);
     assert.doesNotMatch(said, /^\s+at /m);
@@ -214,7 +192,7 @@ describe('a disk', () => {
       rm "$HOME/ballast"; "$W" resume f
       wait; "$W" exec f -- sh -c 'for i in $(seq 300); do test -s /tmp/sum && break; sleep 0.2; done; test "$(sha256sum < /tmp/big)" = "$(cat /tmp/sum)" && echo whole'
       "$W" rm f --force; "$W" daemon stop >/dev/null 2>&1`;
-    const said = inSmall(200, home, script, { HOME: home });
+    const said = inSmall(warren, 200, home, script, { HOME: home });
     assert.match(said, /the host's disk is full/);
     assert.match(said, /\[sandbox\.disk-full\]/);
     assert.match(said, /whole\n/);

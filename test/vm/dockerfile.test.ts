@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import type { PruneResult, TemplateDetail } from '../../src/protocol/api.ts';
 import { staticBusybox } from '../image/debian-program.ts';
 import { busyboxEntries, makeImage, makeTar, push } from '../image/make-image.ts';
 import { type RunningRegistry, registryProgram, startRegistry } from '../image/registry-program.ts';
@@ -182,6 +183,25 @@ CMD ["never", "run"]
     assert.deepEqual(ran(changed), ['COPY a.txt /', 'RUN echo other', 'RUN echo last']);
     const back = await build({ 'a.txt': '1' });
     assert.deepEqual(ran(back), []);
+
+    const show = ['template', 'show', './Dockerfile'];
+    const shown = await warren.json<TemplateDetail>(show, { cwd: folder });
+    assert.match(shown.from!, /^Dockerfile \([0-9a-f]{12}\)$/);
+    assert.deepEqual([shown.names, shown.usedBy], [[join(folder, 'Dockerfile')], []]);
+    assert.ok(shown.layers.some(({ shared }) => shared) && shown.layers.every(({ bytes }) => bytes > 0));
+    assert.equal((await warren.ok(['template', 'show', shown.id.slice(0, 8)])).includes(shown.image), true);
+    const dry = await warren.json<PruneResult>(['prune', '--dry-run']);
+    assert.ok(existsSync(shown.folder));
+    // Of the versions that were built, the one that the Dockerfile says now is what the next build finds.
+    assert.equal(dry.templates.includes(shown.id), false);
+    assert.ok(dry.templates.length >= 2, `${dry.templates}`);
+    const pruned = await warren.json<PruneResult>(['prune']);
+    assert.deepEqual([pruned.templates, pruned.images], [dry.templates, dry.images]);
+    const known = await build({});
+    assert.deepEqual(ran(known), []);
+    assert.doesNotMatch(known.stderr, /starting a builder machine|template: /);
+    await warren.ok(['prune', '--filter', 'until=0s']);
+    await warren.fails(show, 'template.not-found', { cwd: folder });
   });
 
   it('gives a secret to the step that asks, and to nobody else', async () => {
@@ -308,7 +328,10 @@ RUN --network=none ["/bin/busybox", "sh", "-c", "! wget -T 2 -qO- ${url}"]
   });
 
   it('outlives no daemon: what a killed one was building is gone with the next', async () => {
-    write(folder, { Dockerfile: `FROM ${base}\nRUN echo STARTED; exec busybox sleep 1000\n` });
+    const first =
+      'RUN --mount=type=cache,target=/cache echo "runs $(ls /cache | wc -l)"; echo x > /cache/kept';
+    const Dockerfile = `FROM ${base}\n${first}\nRUN sleep 3; echo STARTED; exec busybox sleep 1000\n`;
+    write(folder, { Dockerfile });
     const building = warren.run(['template', 'build', '--env', './Dockerfile'], { cwd: folder });
     await until('the step runs', () => vmms().length > 0 && stepRuns());
     const { pid } = JSON.parse(await warren.ok(['daemon', 'status', '--json'])) as { pid: number };
@@ -316,6 +339,9 @@ RUN --network=none ["/bin/busybox", "sh", "-c", "! wget -T 2 -qO- ${url}"]
     assert.notEqual((await building).code, 0);
     await warren.ok(['ls']);
     await nothingIsLeft();
+    // What a finished step wrote into a cache is there.
+    const again = await build({ Dockerfile: `FROM ${base}\n${first}\n` }, ['--no-cache']);
+    assert.match(again.stderr, /^ +runs 1$/m);
   });
 
   function stepRuns(): boolean {

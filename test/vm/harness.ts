@@ -186,6 +186,29 @@ export async function until<T>(
   }
 }
 
+/** A shell script in a mount namespace of its own, where this folder is a file system of this size; `$W` is Warren. */
+export function inSmall(
+  warren: Warren,
+  mib: number,
+  folder: string,
+  script: string,
+  env: Record<string, string> = {},
+): string {
+  mkdirSync(folder, { recursive: true });
+  return execFileSync(
+    'unshare',
+    [
+      ...(process.getuid?.() === 0 ? ['-m'] : ['-rm']),
+      'sh',
+      '-euc',
+      `mount -t tmpfs -o size=${mib}m,mode=700 none "$1"; shift; ${script}`,
+      'sh',
+      folder,
+    ],
+    { env: { ...warren.env, ...env, W: program }, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+}
+
 /** Removes a sandbox when the test ends, whatever became of it. */
 export function removeAfter(t: TestContext, warren: Warren, ...names: string[]): void {
   t.after(async () => {

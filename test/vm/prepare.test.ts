@@ -5,8 +5,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import type { UpResult } from '../../src/protocol/api.ts';
-import { openWarren, processes, removeAfter, until, write } from './harness.ts';
+import type { TemplateView, UpResult } from '../../src/protocol/api.ts';
+import { inSmall, openWarren, processes, removeAfter, until, write } from './harness.ts';
 
 const warren = openWarren();
 const up = async (cwd: string, name: string, flags: string[] = []) =>
@@ -30,6 +30,7 @@ const FILES = {
   '.gitignore': 'node_modules\n',
 };
 
+const readOr = (file: string) => (existsSync(file) ? readFileSync(file, 'utf8') : '');
 const parentOf = (pid: number) =>
   Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 
@@ -40,6 +41,8 @@ describe('a repository that is prepared', { timeout: 300_000 }, () => {
     const first = await up(repository, 'first');
     assert.deepEqual(reused(first).prepared, false);
     const made = await warren.sh('first', 'cat node_modules/made');
+    const [{ template }, all] = [first.sandbox, await warren.json<TemplateView[]>(['template', 'ls'])];
+    assert.equal(all.find(({ id }) => id === template)?.preparedFor, repository);
     assert.equal(await warren.sh('first', 'git status --porcelain'), '?? later.txt\n');
     assert.equal(await warren.sh('first', 'cat tracked.txt removed.txt'), 'one\nhere\n');
     assert.match(await warren.sh('first', 'ps -eo args'), /^sleep 100000$/m, 'what it started goes on');
@@ -112,6 +115,42 @@ describe('a repository that is prepared', { timeout: 300_000 }, () => {
     });
     const { stderr } = await warren.fails(['up', '--detach'], 'prepare.failed', { cwd: repository });
     assert.match(stderr, /not let through: .*no\.example/);
+  });
+
+  it('is given up by Ctrl-C, and leaves nothing', async () => {
+    const repository = warren.repository('given-up', {
+      'warren.json': JSON.stringify({ prepare: 'sleep 1001' }),
+    });
+    const before = templates();
+    let pid = 0;
+    const making = warren.run(['up', '--detach'], { cwd: repository, onStart: (started) => (pid = started) });
+    const log = join(warren.data, 'projects');
+    await until(
+      'its commands',
+      () =>
+        existsSync(log) &&
+        readdirSync(log).some((each) => /sleep 1001/.test(readOr(join(log, each, 'prepare.log')))),
+    );
+    process.kill(pid, 'SIGINT');
+    assert.equal((await making).code, 130);
+    await until('its end', async () => ((await warren.ok(['ls', '--json'])) === '[]\n' ? true : undefined));
+    assert.equal(templates(), before);
+  });
+
+  it('is given up when the disk is full, and says so', async () => {
+    // Daemon and data in a small file system of their own; what is there already is linked.
+    const home = join(warren.home, 'small');
+    const store = join(home, 'store');
+    const shared = warren.env['WARREN_STORE']!;
+    const script = `
+      mkdir -m 700 -p '${store}' && cp '${shared}/accelerator.json' '${store}/' 2>/dev/null || true
+      ln -s '${shared}/images' '${store}/images'; ln -s '${shared}/kernels' '${store}/kernels'
+      git init -q '${home}/r' && cd '${home}/r' && git config user.name a && git config user.email a@b
+      echo '{"memory": 512, "prepare": "head -c 900M /dev/urandom > /var/tmp/big && sync"}' > warren.json && git add -A && git commit -qm x
+      set +e; "$W" up --detach 2>&1; echo "code $?"; ls '${store}/templates' | wc -l; "$W" ls --json; "$W" daemon stop >/dev/null 2>&1`;
+    const said = inSmall(warren, 950, home, script, { HOME: home, WARREN_STORE: store });
+    assert.match(said, /disk is full/);
+    assert.match(said, /code 1\n1\n\[\]\n/, 'the template that it went on from stays');
   });
 
   it('leaves no machine when its daemon is killed', async () => {

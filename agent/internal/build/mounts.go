@@ -158,6 +158,7 @@ func (s *Service) mountIn(made *step, wanted mounted) error {
 		if err != nil {
 			return err
 		}
+		made.cached = true
 		return made.mountOver(folder, target, "", unix.MS_BIND, "")
 	case "bind":
 		return s.bind(made, wanted, target)
@@ -193,6 +194,13 @@ func cacheFolder(wanted mounted) (string, error) {
 		err = unix.Chmod(folder, wanted.Mode&0o7777)
 	}
 	return folder, err
+}
+
+func syncCaches() {
+	if folder, err := os.Open(boot.CachesFolder); err == nil {
+		_ = unix.Syncfs(int(folder.Fd()))
+		folder.Close()
+	}
 }
 
 // bind shows a part of another tree. Written to it is nothing but an overlay that goes with the step.

@@ -17,6 +17,7 @@ const overlayFlags = "metacopy=off,index=off,xino=off,redirect_dir=off"
 type step struct {
 	folder string // on the disk: up, work, stubs, …
 	root   string // where the tree is mounted
+	cached bool   // it writes to caches, which outlive the machine
 }
 
 type openRequest struct {
@@ -158,6 +159,10 @@ func (s *Service) close(_ *http.Request, request *closeRequest) (closeResponse, 
 		return closeResponse{}, connect.Errorf("failed_precondition", "no step of stage %q is open", on.name)
 	}
 	closed := on.step
+	if closed.cached {
+		// The machine may be killed before its kernel thinks of it.
+		go syncCaches()
+	}
 	if err := closed.endProcesses(); err != nil {
 		return closeResponse{}, err
 	}

@@ -1,9 +1,11 @@
-// `template ls|build|rm` and `prune`.
+// `template ls|show|build|rm`.
 
+import { resolve } from 'node:path';
 import { WarrenError } from '../../protocol/error.ts';
+import { sanitizeLine } from '../../protocol/sanitize.ts';
 import { type BuildFlags, buildWish } from '../build-flags.ts';
 import { withClient, withProgress } from '../context.ts';
-import { plural, print, printJson, say } from '../terminal.ts';
+import { print, printJson, say } from '../terminal.ts';
 import { ago } from '../time.ts';
 import { table } from './ls.ts';
 import { type SizeFlags, sizeRequest } from './up.ts';
@@ -15,7 +17,7 @@ export async function ls(flags: { json?: boolean }): Promise<void> {
   else {
     const rows = templates.map((template) =>
       template.damaged
-        ? [template.id, 'damaged', template.damaged, '', '', template.usedBy.join(', ')]
+        ? [template.id, 'damaged', template.damaged, '', '', template.usedBy.join(', '), '']
         : [
             template.id,
             `${template.cpus} CPU, ${template.memoryMib} MiB, ${template.diskGib} GiB`,
@@ -23,10 +25,58 @@ export async function ls(flags: { json?: boolean }): Promise<void> {
             `${(template.bootMs / 1000).toFixed(1)} s`,
             ago(template.createdAt),
             template.usedBy.join(', ') || '-',
+            template.preparedFor === null ? '-' : sanitizeLine(template.preparedFor),
           ],
     );
-    print(table(['ID', 'SIZE', 'ON DISK', 'BOOTED IN', 'MADE', 'USED BY'], rows));
+    print(table(['ID', 'SIZE', 'ON DISK', 'BOOTED IN', 'MADE', 'USED BY', 'PREPARED FOR'], rows));
   }
+}
+
+export async function show(name: string, flags: { json?: boolean }): Promise<void> {
+  // The daemon does not know where we stand.
+  const wanted = /^[./]/.test(name) ? resolve(name) : name;
+  const template = await withClient((client) => client.template(wanted));
+  if (flags.json) {
+    printJson(template);
+    return;
+  }
+  const { cpus, memoryMib, diskGib, prepared, settings, key } = template;
+  const sized = (files: { file: string; bytes: number; shared?: boolean }[]) =>
+    files.map(({ file, bytes, shared }) => `${mib(bytes).padStart(9)}  ${file}${shared ? ' (shared)' : ''}`);
+  const rows: [string, string][] = [
+    ['id', template.id],
+    ['made', `${template.createdAt} (${ago(template.createdAt)}), in ${seconds(template.buildMs)}`],
+    ['last used', `${template.usedAt} (${ago(template.usedAt)})`],
+    ['used by', template.usedBy.join(', ') || 'no sandbox'],
+    ['size', `${cpus} CPU, ${memoryMib} MiB memory, ${diskGib} GiB disk`],
+    ['booted in', seconds(template.bootMs)],
+    ['image', template.image],
+    ['made from', template.from ?? 'not known'],
+    ...template.names.map((each): [string, string] => ['named', each]),
+    ...(settings ? [['runs as', `${settings.user} in ${settings.workdir}`] as [string, string]] : []),
+    ...(prepared
+      ? ([
+          ['prepared', `${prepared.root}${prepared.head ? ` at ${prepared.head.slice(0, 12)}` : ''}`],
+          ...prepared.commands.map((each) => ['', each]),
+        ] as [string, string][])
+      : []),
+    ...Object.entries(key).map(([name, value], nr): [string, string] => [
+      nr === 0 ? 'key' : '',
+      `${name}: ${value}`,
+    ]),
+    ...sized(template.layers).map((each, nr): [string, string] => [nr === 0 ? 'layers' : '', each]),
+    ...sized(template.files).map((each, nr): [string, string] => [nr === 0 ? 'its files' : '', each]),
+  ];
+  for (const [name, value] of rows)
+    print(`${(name === '' ? '' : `${name}:`).padEnd(11)} ${sanitizeLine(value)}`);
+}
+
+function mib(bytes: number): string {
+  return `${(bytes / 1024 ** 2).toFixed(bytes < 10 * 1024 ** 2 ? 1 : 0)} MiB`;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
 }
 
 export async function build(
@@ -62,14 +112,4 @@ export async function rm(ids: string[], flags: { all?: boolean }): Promise<void>
       say(`removed template ${id}`);
     }
   });
-}
-
-export async function prune(flags: { all?: boolean; json?: boolean }): Promise<void> {
-  const result = await withClient((client) => client.prune({ all: flags.all === true }));
-  if (flags.json) printJson(result);
-  else {
-    say(
-      `removed ${plural(result.templates.length, 'template')}, ${plural(result.images.length, 'image')}, ${plural(result.layers.length, 'layer')}, ${plural(result.kernels.length, 'kernel')} and ${Math.round(result.downloadsBytes / 1024 ** 2)} MiB of downloads: ${result.freedMib} MiB`,
-    );
-  }
 }

@@ -1,13 +1,15 @@
 // What a sandbox gets: what the image's label says and what devcontainer.json says, merged by the table of
 // https://containers.dev/implementors/spec/#merge-logic. Pure.
 
-import { parse } from 'jsonc-parser';
+import { type ParseError, parse } from 'jsonc-parser';
 import * as v from 'valibot';
 import { WarrenError } from '../../protocol/error.ts';
+import { DEPTH_MAX, tooDeep } from './depth.ts';
 import { type Mount, readMount } from './mount.ts';
 import {
   type Command,
   type DevcontainerFile,
+  isUser,
   type Metadata,
   metadataSchema,
   PHASES,
@@ -27,6 +29,8 @@ export interface Definition {
   workspaceFolder: string | null;
   /** Where the repository lies, absolute in the guest; null: where repositories lie. */
   workspaceTarget: string | null;
+  /** What is to lie there, of the host; null: the repository. */
+  workspaceSource: string | null;
   /** Of the host; nobody runs it unasked. */
   initialize: Command | null;
   /** Those of features and images first. */
@@ -48,20 +52,32 @@ export interface Definition {
 const LABEL_MAX_CHARS = 1024 * 1024;
 const ENTRIES_MAX = 1000;
 
-/** `label`: `devcontainer.metadata` of the image; null: it has none. Throws `environment.devcontainer`. */
-export function mergeDefinition(label: string | null, file: DevcontainerFile): Definition {
-  const entries: Metadata[] = [...readLabel(label), file];
-  const last = <Key extends keyof Metadata>(key: Key) =>
-    entries.findLast((entry) => entry[key] !== undefined)?.[key];
+/**
+ * `label`: `devcontainer.metadata` of the image; null: it has none. `substituted` puts the host's variables into what it
+ * says; the file has them already. Throws `environment.devcontainer`.
+ */
+export function mergeDefinition(
+  label: string | null,
+  file: DevcontainerFile,
+  substituted: (entry: Metadata) => Metadata = (entry) => entry,
+): Definition {
+  const entries: Metadata[] = [...readLabel(label).map(substituted), file];
+  // What is empty says nothing.
+  const last = <Key extends keyof Metadata>(key: Key) => entries.findLast((entry) => entry[key])?.[key];
   const all = <Value>(pick: (entry: Metadata) => Value | null | undefined): Value[] =>
     entries.flatMap((entry) => pick(entry) ?? []);
   const notices = [...noticesOf(file)];
+  // "" is how a file says that nothing is to be mounted: the repository lies where it always does then.
+  const workspace = file.workspaceMount ? readMount(file.workspaceMount) : null;
   const mounts = new Map<string, Mount>();
   for (const wish of all((entry) => entry.mounts).flat()) {
     const mount = readMount(wish);
+    mounts.delete(mount.target);
     mounts.set(mount.target, mount);
   }
-  const ports = all((entry) => entry.forwardPorts).flat();
+  const ports = all((entry) => entry.forwardPorts)
+    .flat()
+    .map((port) => (/^localhost:\d+$/.test(String(port)) ? Number(String(port).split(':')[1]) : port));
   for (const port of ports)
     if (typeof port === 'string')
       notices.push(`forwardPorts: ${port} is a port of another host, and is not led to`);
@@ -73,24 +89,24 @@ export function mergeDefinition(label: string | null, file: DevcontainerFile): D
       null,
     );
   return {
-    containerUser: last('containerUser') ?? null,
-    remoteUser: last('remoteUser') ?? null,
+    containerUser: userOf('containerUser', last('containerUser')),
+    remoteUser: userOf('remoteUser', last('remoteUser')),
     containerEnv: Object.assign({}, ...all((entry) => entry.containerEnv)),
     remoteEnv: Object.assign({}, ...all((entry) => entry.remoteEnv)),
     userEnvProbe: last('userEnvProbe') ?? 'loginInteractiveShell',
-    workspaceFolder: file.workspaceFolder ?? null,
-    // "" is how a file says that nothing is to be mounted: the repository lies where it always does then.
-    workspaceTarget: file.workspaceMount ? readMount(file.workspaceMount).target : null,
-    initialize: file.initializeCommand ?? null,
+    workspaceFolder: folderOf(file.workspaceFolder),
+    workspaceTarget: workspace?.target ?? null,
+    workspaceSource: workspace?.source ?? null,
+    initialize: file.initializeCommand || null,
     lifecycle: Object.fromEntries(
       PHASES.map((phase) => [
         phase,
         // Not `flatMap`: a list of words is one command.
-        entries.map((entry) => entry[phase]).filter((command) => command !== undefined),
+        entries.map((entry) => entry[phase]).filter((command) => command !== undefined && command !== ''),
       ]),
     ) as Record<Phase, Command[]>,
     waitFor: last('waitFor') ?? 'updateContentCommand',
-    entrypoints: all((entry) => entry.entrypoint),
+    entrypoints: all((entry) => entry.entrypoint || null),
     mounts: [...mounts.values()],
     forwardPorts: [...new Set(ports.filter((port) => typeof port === 'number'))],
     hostRequirements: {
@@ -129,8 +145,9 @@ function ownSettings(file: DevcontainerFile): v.InferOutput<typeof ownSchema> {
 function readLabel(label: string | null): Metadata[] {
   if (label === null || label.trim() === '') return [];
   if (label.length > LABEL_MAX_CHARS) throw badLabel(`it is longer than ${LABEL_MAX_CHARS} characters`);
-  const errors: unknown[] = [];
-  const value: unknown = parse(label, errors as never[]);
+  if (tooDeep(label) !== null) throw badLabel(`it has more than ${DEPTH_MAX} levels`);
+  const errors: ParseError[] = [];
+  const value: unknown = parse(label, errors);
   if (errors.length > 0) throw badLabel('it is no JSON');
   const schema = v.pipe(v.array(metadataSchema), v.maxLength(ENTRIES_MAX));
   const parsed = v.safeParse(schema, Array.isArray(value) ? value : [value]);
@@ -147,11 +164,35 @@ function badLabel(why: string): WarrenError {
   });
 }
 
+function userOf(property: string, user: string | undefined): string | null {
+  if (!user) return null;
+  if (isUser(user)) return user;
+  throw new WarrenError({
+    code: 'environment.devcontainer',
+    message: `cannot use ${property} of devcontainer.json: ${JSON.stringify(user.slice(0, 300))} is not a user`,
+    remedy: 'write a name or a number, also with a group: "vscode", "1000:1000"',
+  });
+}
+
+function folderOf(folder: string | undefined): string | null {
+  if (!folder) return null;
+  if (folder.startsWith('/') && !folder.split('/').includes('..')) return folder;
+  throw new WarrenError({
+    code: 'environment.devcontainer',
+    message: `cannot use workspaceFolder of devcontainer.json: ${JSON.stringify(folder.slice(0, 300))} is no absolute path`,
+    remedy: 'write it as "/workspaces/NAME"',
+  });
+}
+
 function noticesOf(file: DevcontainerFile): string[] {
   const notices: string[] = [];
   if (file.runArgs && file.runArgs.length > 0)
     notices.push(
       `runArgs: no container engine runs here, so ${file.runArgs.slice(0, 5).join(' ')} has no effect`,
+    );
+  if (file.build?.options && file.build.options.length > 0)
+    notices.push(
+      `build.options: no container engine builds here, so ${file.build.options.slice(0, 5).join(' ')} has no effect`,
     );
   if (file.appPort !== undefined) notices.push('appPort: use forwardPorts, or: warren forward NAME PORT');
   return notices;

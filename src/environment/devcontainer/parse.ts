@@ -4,10 +4,10 @@ import { findNodeAtLocation, type ParseError, parse, parseTree, printParseErrorC
 import * as v from 'valibot';
 import { WarrenError } from '../../protocol/error.ts';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
+import { DEPTH_MAX, tooDeep } from './depth.ts';
 import { type DevcontainerFile, fileSchema } from './schema.ts';
 
-const FILE_MAX_BYTES = 1024 * 1024;
-const DEPTH_MAX = 64;
+export const FILE_MAX_BYTES = 1024 * 1024;
 
 /** `file`: for people. Throws `environment.devcontainer`. */
 export function parseDevcontainer(written: string, file: string): DevcontainerFile {
@@ -26,11 +26,7 @@ export function parseDevcontainer(written: string, file: string): DevcontainerFi
   if (!parsed.success) {
     const [issue] = parsed.issues;
     const path = (issue.path ?? []).map(({ key }) => key as string | number);
-    throw refused(
-      file,
-      placeAt(text, path),
-      `${sanitizeLine(path.join('.'), 200) || 'it'}: ${issue.message}`,
-    );
+    throw refused(file, placeAt(text, path), `${path.join('.').slice(0, 200) || 'it'}: ${issue.message}`);
   }
   refuseUnsupported(parsed.output, file, (key) => placeAt(text, [key]));
   return parsed.output;
@@ -45,7 +41,7 @@ function refuseUnsupported(said: DevcontainerFile, file: string, place: (key: st
       'several containers by Docker Compose are not supported: a sandbox is one machine',
       "name the service's own image or Dockerfile: warren up --env IMAGE; other services can run inside the machine",
     );
-  const dockerfile = said.build?.dockerfile ?? said.dockerFile;
+  const dockerfile = said.dockerFile ?? said.build?.dockerfile;
   if (said.image !== undefined && dockerfile !== undefined)
     throw refused(file, place('image'), '"image" and a Dockerfile are both named: one was expected');
   if (said.build !== undefined && dockerfile === undefined && said.image === undefined)
@@ -71,19 +67,6 @@ function placeOf(text: string, offset: number): Place {
   return { line: lines.length, column: lines.at(-1)!.length + 1 };
 }
 
-function tooDeep(text: string): number | null {
-  let depth = 0;
-  // Texts and comments may hold brackets; a guess that is too high is checked by the real reader.
-  for (const { 0: token, index } of text.matchAll(
-    /"(?:\\.|[^"\\])*"|\/\/[^\n]*|\/\*[\s\S]*?\*\/|[{[]|[}\]]/g,
-  )) {
-    if (token === '{' || token === '[') depth++;
-    else if (token === '}' || token === ']') depth--;
-    if (depth > DEPTH_MAX) return index;
-  }
-  return null;
-}
-
 function inWords(code: string): string {
   return code.replace(/[A-Z]/g, (letter, at) => (at ? ' ' : '') + letter.toLowerCase());
 }
@@ -92,7 +75,7 @@ function refused(file: string, place: Place | null, why: string, remedy?: string
   const at = place ? `:${place.line}:${place.column}` : '';
   return new WarrenError({
     code: 'environment.devcontainer',
-    message: `${file}${at}: ${why}`,
+    message: `${file}${at}: ${sanitizeLine(why, 500)}`,
     remedy: remedy ?? `correct ${place ? `line ${place.line} of ` : ''}${file}`,
     details: { file, ...(place && { line: place.line, column: place.column }) },
   });

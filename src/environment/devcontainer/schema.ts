@@ -11,8 +11,16 @@ const text = v.pipe(
 );
 const name = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
 const variable = v.pipe(v.string(), v.regex(/^[^=\0]{1,4096}$/, 'not the name of a variable'));
-const user = v.pipe(v.string(), v.regex(/^[^\s:\0]{1,255}(?::[^\s:\0]{1,255})?$/, 'not a user'));
 const COMMANDS_MAX = 100;
+/** With variables in it nothing can be told of a text before they are put in. */
+const varies = (value: string) => value.includes('${');
+
+/** The name or number of a user, also with a group. */
+export const isUser = (value: string): boolean => /^[^\s:\0]{1,255}(?::[^\s:\0]{1,255})?$/.test(value);
+const user = v.pipe(
+  text,
+  v.check((value) => value === '' || varies(value) || isUser(value), 'not a user'),
+);
 
 const words = v.pipe(v.array(text), v.minLength(1), v.maxLength(1000));
 const one = v.union([text, words], 'a text or a list of texts was expected');
@@ -39,8 +47,10 @@ const port = v.union(
   'a port was expected',
 );
 const size = v.pipe(v.string(), v.regex(/^\d{1,12}(?:[tgmk]b)?$/i, 'a size was expected, such as "8gb"'));
+/** Numbers are written without quotes, and engines take them. */
+const value = v.pipe(v.union([text, v.number(), v.boolean()], 'a text was expected'), v.transform(String));
 const environment = v.pipe(
-  v.record(variable, text),
+  v.record(variable, value),
   v.check((all) => Object.keys(all).length <= 1000, 'more than 1000 variables'),
 );
 
@@ -73,7 +83,7 @@ const common = {
   remoteUser: v.optional(user),
   userEnvProbe: v.optional(v.picklist(['none', 'loginShell', 'interactiveShell', 'loginInteractiveShell'])),
   containerEnv: v.optional(environment),
-  remoteEnv: v.optional(v.record(variable, v.nullable(text))),
+  remoteEnv: v.optional(v.record(variable, v.nullable(value))),
   overrideCommand: v.optional(v.boolean()),
   portsAttributes: v.optional(v.record(v.pipe(v.string(), v.maxLength(255)), v.looseObject({}))),
   otherPortsAttributes: v.optional(v.looseObject({})),
@@ -116,7 +126,12 @@ export const fileSchema = v.looseObject({
   dockerComposeFile: v.optional(v.unknown()),
   features: v.optional(v.record(v.pipe(v.string(), v.minLength(1), v.maxLength(4096)), v.unknown())),
   overrideFeatureInstallOrder: v.optional(v.pipe(v.array(text), v.maxLength(1000))),
-  workspaceFolder: v.optional(v.pipe(text, v.startsWith('/', 'an absolute path was expected'))),
+  workspaceFolder: v.optional(
+    v.pipe(
+      text,
+      v.check((path) => varies(path) || path.startsWith('/'), 'an absolute path was expected'),
+    ),
+  ),
   workspaceMount: v.optional(v.string()),
   initializeCommand: v.optional(command),
   runArgs: v.optional(v.pipe(v.array(text), v.maxLength(1000))),

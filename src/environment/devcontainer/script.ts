@@ -24,26 +24,38 @@ function commandScript(command: Command, nonce: string): string {
   return `{ warren_failed=0\n${begun.join('\n')}\n${ended.join('\n')}\n(exit "$warren_failed"); }`;
 }
 
+/** `exec`, because what a list names is a program, also where the shell has something of its own by that name. */
 function one(command: string | string[]): string {
-  return typeof command === 'string' ? `/bin/sh -c ${quoteWord(command)}` : command.map(quoteWord).join(' ');
+  return typeof command === 'string'
+    ? `/bin/sh -c ${quoteWord(command)}`
+    : `(exec ${command.map(quoteWord).join(' ')})`;
 }
 
-/** Its lines begin with its name, and it ends as the program does: a pipe's end is that of its last part. */
+/**
+ * Its lines begin with its name, and it ends as the program does: a pipe's end is that of its last part. What the program
+ * left running may go on writing: somebody has to read that, or it dies of it, and nobody has to wait for it.
+ */
 function labelled(name: string, program: string, nonce: string): string {
   const end = quoteWord(`${nonce} `);
+  const print = `printf '[%s] %s\\n' ${quoteWord(name)} "$warren_line"`;
   return [
     `{ { ${program}; } 2>&1; echo ${end}$?; } | {`,
-    'warren_code=1',
+    'exec 3<&0',
     'while IFS= read -r warren_line || [ -n "$warren_line" ]; do',
-    `case $warren_line in *${end}*) warren_code=\${warren_line##*${end}}; warren_line=\${warren_line%${end}*}; [ -z "$warren_line" ] && continue;; esac`,
-    `printf '[%s] %s\\n' ${quoteWord(name)} "$warren_line"`,
-    'done; exit "$warren_code"; }',
+    `case $warren_line in *${end}*)`,
+    `warren_code=\${warren_line##*${end}}; warren_line=\${warren_line%${end}*}`,
+    `[ -z "$warren_line" ] || ${print}`,
+    'cat <&3 >/dev/null 2>&1 &',
+    'exit "$warren_code";; esac',
+    print,
+    'done; exit 1; }',
   ].join('\n');
 }
 
 /**
- * The script with the variables that the user's shell sets when it starts, and with `remoteEnv` over them. Shells that
- * are not told `-c` the usual way are passed over.
+ * The script with the variables that the user's shell sets when it starts, and with `remoteEnv` over them: that shell
+ * starts, and becomes the script. Where its start-up files end it, or turn it into something else, or where it is not told
+ * `-c` in the usual way, the script runs without what they set.
  */
 export function withUserEnvironment(
   script: string,
@@ -57,12 +69,21 @@ export function withUserEnvironment(
     userEnvProbe
   ];
   if (flags === '') return inner;
+  // Once it has said that it began it must not run a second time.
+  const begins = `echo begun >"$1" || exit\ncd "$2" || exit\nshift 2\n${inner}`;
   return [
-    `warren_script=${quoteWord(inner)}`,
+    `warren_script=${quoteWord(begins)}`,
     'case ${SHELL##*/} in bash|zsh|sh|dash|ash|ksh) warren_shell=$SHELL;; *) warren_shell=/bin/sh;; esac',
+    'warren_begun=$(mktemp 2>/dev/null) || warren_begun=',
     // Without a terminal an interactive shell complains; what its start-up says is nobody's concern.
     'exec 3>&1 4>&2',
-    `exec "$warren_shell" ${flags} -c 'exec /bin/sh -c "$1" >&3 2>&4 3>&- 4>&-' warren "$warren_script" >/dev/null 2>&1 </dev/null`,
+    `[ -z "$warren_begun" ] || "$warren_shell" ${flags} -c 'exec /bin/sh -c "$1" warren "$2" "$3" >&3 2>&4 3>&- 4>&-' warren "$warren_script" "$warren_begun" "$PWD" >/dev/null 2>&1 </dev/null`,
+    'warren_code=$?',
+    'exec 3>&- 4>&-',
+    'if [ -n "$warren_begun" ] && [ -s "$warren_begun" ]; then rm -f "$warren_begun"; exit "$warren_code"; fi',
+    '[ -z "$warren_begun" ] || rm -f "$warren_begun"',
+    'echo "the start-up files of $warren_shell end it: what they set is not there" >&2',
+    `exec /bin/sh -c "$warren_script" warren /dev/null "$PWD"`,
   ].join('\n');
 }
 

@@ -33,7 +33,7 @@ export function localNames(value: unknown): string[] {
 }
 
 function inText(text: string, variables: Variables): string {
-  return text.replace(/\$\{([^}]*)\}/g, (written, inside: string) => {
+  return text.replace(/\$\{(.*?)\}/g, (written, inside: string) => {
     // As the reference has it: what follows a second colon of a default counts for nothing.
     const [name, key, fallback] = inside.split(':');
     return variableOf(name!, key, fallback, variables) ?? written;

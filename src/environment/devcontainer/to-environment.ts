@@ -12,14 +12,15 @@ export function toEnvironment(
   path: string,
   root: string,
 ): ImageEnvironment | DockerfileEnvironment {
-  const dockerfile = file.build?.dockerfile ?? file.dockerFile;
+  const dockerfile = file.dockerFile ?? file.build?.dockerfile;
   if (dockerfile !== undefined) {
     const at = placeIn(root, dirname(path), dockerfile, path);
-    const context = file.build?.context ?? file.context;
+    const context = file.dockerFile === undefined ? file.build?.context : file.context;
     return {
       kind: 'dockerfile',
       file: at,
-      context: context === undefined ? dirname(at) : placeIn(root, dirname(path), context, path),
+      // The folder of what is no file may be outside.
+      context: placeIn(root, dirname(path), context ?? join(dockerfile, '..'), path),
       target: file.build?.target ?? null,
       args: file.build?.args ?? {},
       contexts: {},

@@ -41,6 +41,8 @@ export interface BuildResult {
   config: ImageConfig;
   steps: StepReport[];
   withheld: string[];
+  /** Digests of the layers of all stages, and of what they stand on. */
+  layers: string[];
 }
 
 /** A machine has about thirty slots for disks; some are taken. */
@@ -63,7 +65,17 @@ export async function buildImage(request: BuildRequest): Promise<BuildResult> {
     },
     { store, onProgress },
   );
-  return { image, config: target.config, steps: report, withheld: await sources.withheld() };
+  const layers = [...stages.values()].flatMap(({ on, steps }) => [
+    ...('layers' in on ? on.layers : []),
+    ...steps.flatMap(({ layer }) => layer ?? []),
+  ]);
+  return {
+    image,
+    config: target.config,
+    steps: report,
+    withheld: await sources.withheld(),
+    layers: layers.map(({ diffId }) => diffId),
+  };
 }
 
 async function runAll(stages: Stages, request: BuildRequest, report: StepReport[]): Promise<void> {

@@ -5,6 +5,7 @@ import type { AuditRecord } from '../../egress/audit/chain.ts';
 import { readAudit } from '../../egress/audit/read.ts';
 import { type doorFiles, projectFiles } from '../../host/layout.ts';
 import type { Machine } from '../../machine/machine.ts';
+import type { NetworkMode } from '../../protocol/api.ts';
 import { ensureAuthority } from '../network/authority.ts';
 import { downloadSettings } from '../network/downloads.ts';
 import { DoorKeeper } from '../network/keeper.ts';
@@ -30,10 +31,14 @@ export async function openBuildDoor(
   rooms: Rooms,
   machine: Machine,
   files: ReturnType<typeof doorFiles>,
-  { repository, profiles }: { repository: { root: string } | null; profiles: string[] },
+  {
+    repository,
+    profiles,
+    network = null,
+  }: { repository: { root: string } | null; profiles: string[]; network?: NetworkMode | null },
 ): Promise<BuildDoor> {
   const { layout } = rooms;
-  await writeRulesFile(files.policy, { version: 1, fitting: profiles, allow: [], deny: [] });
+  await writeRulesFile(files.policy, { version: 1, network, fitting: profiles, allow: [], deny: [] });
   const { rulesets } = await policyFrom(layout, files.policy, repository);
   const authorityFile = repository ? projectFiles(layout, repository.root).authority : files.authority;
   const authority = await ensureAuthority(authorityFile, 'Warren build');

@@ -2,8 +2,8 @@
 // its own. It has no template: a build lasts longer than a boot.
 
 import { randomBytes } from 'node:crypto';
-import { mkdir, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
-import { buildCacheFiles, buildFiles, machineRuntimeFolder, machineSockets } from '../../host/layout.ts';
+import { mkdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { buildFiles, machineRuntimeFolder, machineSockets } from '../../host/layout.ts';
 import { Builder } from '../../machine/builder.ts';
 import type { Layer, MachineSpec } from '../../machine/driver.ts';
 import { newMachineId } from '../../machine/identity.ts';
@@ -11,6 +11,7 @@ import { Machine } from '../../machine/machine.ts';
 import { makeDisk } from '../../machine/make-disk.ts';
 import type { Rooms } from '../rooms.ts';
 import { type BuildDoor, openBuildDoor } from './build-door.ts';
+import { claimDisk, keepCaches, takeCaches } from './caches.ts';
 
 export interface BuilderRequest {
   /** What the build reads files from; its caches are kept by it. */
@@ -48,8 +49,10 @@ export async function openBuilder(
   const files = buildFiles(rooms.layout, id);
   const runtime = machineRuntimeFolder(rooms.layout, id);
   await mkdir(runtime, { recursive: true, mode: 0o700 });
-  const disk = caches ? await takeCaches(rooms, context, files.disk) : null;
-  if (!disk) await makeDisk(files.disk, DISK_GIB, { signal });
+  if (!(caches && (await takeCaches(rooms.layout, id, context)))) {
+    await makeDisk(files.disk, DISK_GIB, { signal });
+    if (caches) await claimDisk(rooms.layout, id, context);
+  }
   await writeFile(files.memory, '', { mode: 0o600 });
   await truncate(files.memory, MEMORY_MIB * 1024 ** 2);
   const kernel = await rooms.kernel(() => {}, signal);
@@ -82,7 +85,7 @@ export async function openBuilder(
     if (inOrder) await machine.powerOff().catch(() => {});
     await machine.kill();
     await rm(runtime, { recursive: true, force: true });
-    if (caches) await keepCaches(rooms, context, files.disk);
+    if (caches) await keepCaches(rooms.layout, id);
   };
   try {
     signal.throwIfAborted();
@@ -93,20 +96,4 @@ export async function openBuilder(
     await end();
     throw error;
   }
-}
-
-/** Two builds of one context at once: the second one starts without caches, and the last to end leaves its own. */
-async function takeCaches(rooms: Rooms, context: string, disk: string): Promise<string | null> {
-  const kept = buildCacheFiles(rooms.layout, context).disk;
-  return await rename(kept, disk).then(
-    () => disk,
-    () => null,
-  );
-}
-
-async function keepCaches(rooms: Rooms, context: string, disk: string): Promise<void> {
-  const kept = buildCacheFiles(rooms.layout, context);
-  if (!(await stat(disk).catch(() => undefined))) return;
-  await mkdir(kept.folder, { recursive: true, mode: 0o700 });
-  await rename(disk, kept.disk);
 }

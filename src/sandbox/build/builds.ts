@@ -12,7 +12,7 @@ import {
 } from '../../environment/dockerfile/index.ts';
 import type { DockerfileEnvironment } from '../../environment/index.ts';
 import { buildCacheFiles, buildFiles } from '../../host/layout.ts';
-import { buildImage, buildWithEngine, FileDigests, Sources } from '../../image/build/index.ts';
+import { buildImage, buildWithEngine, FileDigests, rememberBuild, Sources } from '../../image/build/index.ts';
 import { type Image, ownArchitecture } from '../../image/index.ts';
 import type { BuildWish } from '../../protocol/build.ts';
 import { WarrenError } from '../../protocol/error.ts';
@@ -56,7 +56,7 @@ export class Builds {
   ): Promise<Image> {
     return await this.#inFolder(async (id) => {
       const { bases: scratchFolder } = buildFiles(this.#rooms.layout, id);
-      return await buildWithEngine({
+      const image = await buildWithEngine({
         store: this.#rooms.store,
         engine: build!.builder!,
         environment,
@@ -66,6 +66,10 @@ export class Builds {
         signal,
         onProgress,
       });
+      const { file, context } = environment;
+      const meant = { file, context, ...chosenBy(environment, build) };
+      await rememberBuild(this.#rooms.storeFolders.references, meant, { image: image.folder, layers: [] });
+      return image;
     });
   }
 
@@ -85,11 +89,11 @@ export class Builds {
     const rooms = this.#rooms;
     const { environment, fresh = false, repository = null, carry = [], build } = wanted;
     const { file, context } = environment;
-    const args = { ...environment.args, ...build?.args };
-    const contexts = new Map(Object.entries({ ...environment.contexts, ...build?.contexts }));
+    const meant = chosenBy(environment, build);
+    const contexts = new Map(Object.entries(meant.contexts));
     const options: BuildOptions = {
-      target: build?.target ?? environment.target,
-      buildArgs: new Map(Object.entries(args)),
+      target: meant.target,
+      buildArgs: new Map(Object.entries(meant.args)),
       contexts: new Set(contexts.keys()),
       platform: `linux/${ownArchitecture()}`,
     };
@@ -112,7 +116,7 @@ export class Builds {
       onProgress,
     });
     return await this.#inFolder(async (id) => {
-      const { image, withheld } = await buildImage({
+      const { image, withheld, layers } = await buildImage({
         store: rooms.store,
         plan,
         sources,
@@ -138,6 +142,11 @@ export class Builds {
         onProgress,
       });
       await digests.save();
+      await rememberBuild(
+        rooms.storeFolders.references,
+        { file, context, ...meant },
+        { image: image.folder, layers },
+      );
       if (withheld.length > 0)
         onProgress({
           step: `withheld from the build: ${withheld.slice(0, 5).join(', ')} (to carry one, name it in warren.json: "carry")`,
@@ -145,6 +154,15 @@ export class Builds {
       return image;
     });
   }
+}
+
+/** What flags say wins. */
+function chosenBy(environment: DockerfileEnvironment, build: BuildWish | null | undefined) {
+  return {
+    target: build?.target ?? environment.target,
+    args: { ...environment.args, ...build?.args },
+    contexts: { ...environment.contexts, ...build?.contexts },
+  };
 }
 
 async function readDockerfile(file: string): Promise<Buffer> {

@@ -1,12 +1,13 @@
 // The devcontainer.json of a repository: looked for, or named.
 
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { userInfo } from 'node:os';
+import { homedir, userInfo } from 'node:os';
 import { join, relative } from 'node:path';
 import {
   chooseDevcontainer,
   DEVCONTAINER_FOLDER,
   DEVCONTAINER_PLACES,
+  FILE_MAX_BYTES,
 } from '../../environment/devcontainer/index.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { GUEST_FOLDER } from '../naming.ts';
@@ -44,7 +45,7 @@ export async function openDevcontainer(
       message: `cannot use ${path} without a repository: its commands and folders mean one`,
       remedy: 'run: warren up --env FILE in the repository',
     });
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+  const text = await readText(path).catch((cause: unknown) => {
     throw new WarrenError(
       {
         code: 'environment.devcontainer',
@@ -66,7 +67,13 @@ export function aroundOf({ root, name }: { root: string; name: string }): Around
 function toldEnvironment(): Record<string, string> {
   const { username } = userInfo();
   const { LANG, TZ } = process.env;
-  return { USER: username, LOGNAME: username, ...(LANG && { LANG }), ...(TZ && { TZ }) };
+  return { USER: username, LOGNAME: username, HOME: homedir(), ...(LANG && { LANG }), ...(TZ && { TZ }) };
+}
+
+async function readText(path: string): Promise<string> {
+  const { size } = await stat(path);
+  if (size > FILE_MAX_BYTES) throw new Error(`it is larger than ${FILE_MAX_BYTES} bytes`);
+  return await readFile(path, 'utf8');
 }
 
 async function isFile(path: string): Promise<boolean> {

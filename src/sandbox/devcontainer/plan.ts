@@ -18,7 +18,11 @@ import {
   withUserEnvironment,
 } from '../../environment/devcontainer/index.ts';
 import type { ImageSettings } from '../../image/index.ts';
+import type { Bind } from '../../protocol/up.ts';
 import { type Boot, type Preparation, type Step, TIMEOUT_MS } from '../prepare/preparation.ts';
+
+/** The agent's, for images that say none. */
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** A devcontainer.json that was found, its variables of the host put in. */
 export interface Devcontainer {
@@ -54,6 +58,7 @@ export interface DevcontainerPlan {
   forwardPorts: number[];
   requirements: Definition['hostRequirements'];
   initialize: Command | null;
+  binds: Bind[];
   notices: string[];
 }
 
@@ -72,11 +77,10 @@ export function readDevcontainer(
   around: Around,
 ): Devcontainer {
   const written = parseDevcontainer(text, shown);
-  const workdir = written.workspaceFolder ?? around.guestPath;
   return {
     path,
     shown,
-    file: substitute(written, variablesOf(path, workdir, around, null)),
+    file: substitute(written, variablesOf(path, workdirOf(written, path, around), around, null)),
     untold: localNames(written).filter((name) => !Object.hasOwn(around.localEnv, name)),
   };
 }
@@ -87,13 +91,15 @@ export function planDevcontainer(
   image: ImageSettings,
   around: Around,
 ): DevcontainerPlan {
-  const merged = mergeDefinition(image.metadata ?? null, file);
-  const guestPath = merged.workspaceTarget ?? around.guestPath;
-  const workdir = merged.workspaceFolder ?? guestPath;
-  const early = substitute(merged, variablesOf(path, workdir, around, null));
-  const containerEnv = { ...image.env, ...early.containerEnv };
+  const folder = workdirOf(file, path, around);
+  const early = mergeDefinition(image.metadata ?? null, file, (entry) =>
+    substitute(entry, variablesOf(path, folder, around, null)),
+  );
+  const guestPath = early.workspaceTarget ?? around.guestPath;
+  const workdir = early.workspaceFolder ?? guestPath;
+  const user = early.remoteUser ?? early.containerUser ?? image.user;
+  const containerEnv = { ...givenTo(user), ...image.env, ...early.containerEnv };
   const definition = substitute(early, variablesOf(path, workdir, around, containerEnv));
-  const user = definition.remoteUser ?? definition.containerUser ?? image.user;
   const steps = (...phases: Phase[]): Step[] =>
     phases.flatMap((phase) =>
       definition.lifecycle[phase].map((command) => stepOf(phase, command, definition)),
@@ -126,8 +132,25 @@ export function planDevcontainer(
     forwardPorts: definition.forwardPorts,
     requirements: definition.hostRequirements,
     initialize: definition.initialize,
-    notices: [...definition.notices, ...bindNotices(definition), ...untoldNotices(untold)],
+    binds: definition.mounts
+      .filter(({ type }) => type === 'bind')
+      .map(({ source, target }) => ({ source, target })),
+    notices: [...definition.notices, ...workspaceNotices(definition, around), ...untoldNotices(untold)],
   };
+}
+
+/** Where sessions start, by what the file alone says. */
+function workdirOf(file: DevcontainerFile, path: string, around: Around): string {
+  return file.workspaceFolder
+    ? substitute(file.workspaceFolder, variablesOf(path, around.guestPath, around, null))
+    : around.guestPath;
+}
+
+/** What the agent gives every session, as far as it can be told without looking into the image. */
+function givenTo(user: string): Record<string, string> {
+  const [name = ''] = user.split(':');
+  const home = name === 'root' || name === '0' ? '/root' : `/home/${name}`;
+  return { PATH: DEFAULT_PATH, HOME: home, USER: name, LOGNAME: name };
 }
 
 function variablesOf(
@@ -174,13 +197,10 @@ function setOnly(env: Record<string, string | null>): Record<string, string> {
   return Object.fromEntries(Object.entries(env).filter((row): row is [string, string] => row[1] !== null));
 }
 
-function bindNotices({ mounts }: Definition): string[] {
-  return mounts
-    .filter(({ type }) => type === 'bind')
-    .map(
-      ({ source, target }) =>
-        `mounts: ${source} of this computer is not in the machine at ${target}: warren cp ${source} NAME:${target}`,
-    );
+function workspaceNotices({ workspaceSource }: Definition, { root }: Around): string[] {
+  return workspaceSource === null || workspaceSource === root
+    ? []
+    : [`workspaceMount: the repository lies there whole, and ${workspaceSource} of this computer does not`];
 }
 
 function untoldNotices(names: readonly string[]): string[] {

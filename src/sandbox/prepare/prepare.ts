@@ -6,6 +6,7 @@ import { buildFiles, projectFiles } from '../../host/layout.ts';
 import type { Accelerator } from '../../machine/driver.ts';
 import type { Machine } from '../../machine/machine.ts';
 import type { Template } from '../../machine/template.ts';
+import type { NetworkMode } from '../../protocol/api.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { packIn, type Repository, readIdentity, trackedFiles } from '../../repo/index.ts';
 import { openBuildDoor } from '../build/build-door.ts';
@@ -27,6 +28,8 @@ export interface PrepareRequest {
   user: string;
   /** Profiles of the door that fit. */
   profiles: string[];
+  /** What a person chose for the sandbox; null: as the policy says. What is prepared already stays. */
+  network: NetworkMode | null;
 }
 
 /** The prepared template, found or made. Throws `prepare.failed`. */
@@ -86,9 +89,9 @@ async function work(
 ): Promise<Prepared> {
   const startedMs = performance.now();
   const { rooms } = conductor;
-  const { preparation, repository, carry, guestPath, user, profiles, id, inputs } = request;
+  const { preparation, repository, carry, guestPath, user, profiles, network, id, inputs } = request;
   const files = buildFiles(rooms.layout, id);
-  const door = await openBuildDoor(rooms, machine, files.door, { repository, profiles });
+  const door = await openBuildDoor(rooms, machine, files.door, { repository, profiles, network });
   try {
     const packed = await packIn(repository, {
       branch: null,

@@ -1,0 +1,113 @@
+// Features of devcontainer.json: the repository's own are copied, and nothing else of this computer; the reference
+// implementation orders them and writes the Dockerfile.
+
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { stageFeatures } from '../../src/image/features/stage-features.ts';
+import type { Image } from '../../src/image/index.ts';
+
+const top = mkdtempSync(join(tmpdir(), 'warren-features-test-'));
+after(() => rmSync(top, { recursive: true, force: true }));
+
+const base: Image = {
+  id: 'base',
+  folder: '/images/base',
+  layers: [],
+  config: { user: 'root', workdir: '/', env: { PATH: '/bin' } },
+};
+
+const feature = (id: string, more: object = {}) => ({
+  [`.devcontainer/${id}/devcontainer-feature.json`]: JSON.stringify({ id, version: '1.0.0', ...more }),
+  [`.devcontainer/${id}/install.sh`]: `echo installing ${id}\n`,
+});
+
+let count = 0;
+function repository(files: Record<string, string>): string {
+  const root = join(top, `repository-${count++}`);
+  for (const [path, text] of Object.entries({ '.devcontainer/devcontainer.json': '{}', ...files })) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  }
+  return root;
+}
+
+function stage(root: string, features: Record<string, unknown>, file = '.devcontainer/devcontainer.json') {
+  const told: string[] = [];
+  const environment = stageFeatures({
+    store: join(top, 'store'),
+    base,
+    config: { features },
+    file: join(root, file),
+    root,
+    fresh: false,
+    signal: new AbortController().signal,
+    onProgress: ({ step }) => told.push(step),
+  });
+  return environment.then((value) => ({ ...value, told, text: readFileSync(value.file, 'utf8') }));
+}
+
+const installed = (text: string) =>
+  [...text.matchAll(/dev_containers_feature_content_source,source=([a-z]+)_\d/g)].map(([, id]) => id);
+
+describe('features of the repository', () => {
+  it('are installed after those that they depend on, which may be its own too and are named by nobody else', async () => {
+    const root = repository({
+      ...feature('top', { dependsOn: { './middle': {} } }),
+      ...feature('middle', { dependsOn: { './bottom': { greeting: 'hi' } } }),
+      ...feature('bottom', { options: { greeting: { type: 'string', default: 'no' } } }),
+      ...feature('unused'),
+    });
+    const { text, contexts, told } = await stage(root, { './top': {} });
+    assert.deepEqual(installed(text), ['bottom', 'middle', 'top'], text);
+    assert.equal(contexts['warren_base'], 'warren-image:///images/base');
+    assert.equal(told.length, 1);
+    // Known: nobody is asked again; an edit of any of them counts.
+    assert.equal((await stage(root, { './top': {} })).told.length, 0);
+    writeFileSync(join(root, '.devcontainer/bottom/install.sh'), 'echo other\n');
+    assert.equal((await stage(root, { './top': {} })).told.length, 1);
+  });
+
+  it('in a circle are an error', async () => {
+    const root = repository({
+      ...feature('a', { dependsOn: { './b': {} } }),
+      ...feature('b', { dependsOn: { './a': {} } }),
+    });
+    await assert.rejects(stage(root, { './a': {} }), { code: 'environment.features', message: /ircular/ });
+  });
+
+  it('lead nowhere else, not by a name, a link, or a link on the way', async () => {
+    const outside = repository(feature('secret'));
+    const root = repository(feature('good'));
+    const inside = join(root, '.devcontainer');
+    symlinkSync(join(outside, '.devcontainer'), join(inside, 'way'));
+    symlinkSync(join(outside, '.devcontainer/secret'), join(inside, 'link'));
+    symlinkSync('/etc/passwd', join(inside, 'good/file'));
+    const refusals: [string, RegExp][] = [
+      ['./way/secret', /a link makes/],
+      ['./link', /a link makes/],
+      ['./good', /neither a file nor a folder/],
+      ['../x', /not below the folder/],
+      ['./good/../../x', /not below the folder/],
+      [join(outside, '.devcontainer/secret'), /not below the folder/],
+      ['./none', /is not there/],
+    ];
+    for (const [name, message] of refusals)
+      await assert.rejects(stage(root, { [name]: {} }), { code: 'environment.features', message }, name);
+    const depends = repository(feature('a', { dependsOn: { '../../x': {} } }));
+    await assert.rejects(stage(depends, { './a': {} }), /not below the folder/);
+    const linked = repository({});
+    rmSync(join(linked, '.devcontainer'), { recursive: true });
+    symlinkSync(join(outside, '.devcontainer'), join(linked, '.devcontainer'));
+    await assert.rejects(stage(linked, { './secret': {} }), /a link makes/);
+  });
+
+  it('beside a file elsewhere, which a person named by hand, are that one’s', async () => {
+    const elsewhere = repository(feature('mine'));
+    const root = repository({});
+    const place = join('..', elsewhere.split('/').at(-1)!, '.devcontainer/devcontainer.json');
+    assert.deepEqual(installed((await stage(root, { './mine': {} }, place)).text), ['mine']);
+  });
+});
