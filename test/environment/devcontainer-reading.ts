@@ -145,7 +145,7 @@ function readingOf(
       : withTag(configuration['image']),
     containerUser: merged['containerUser'] ?? null,
     remoteUser: merged['remoteUser'] ?? null,
-    containerEnv: merged['containerEnv'] ?? {},
+    containerEnv: { ...merged['containerEnv'], ...engineEnv(configuration['runArgs'] ?? []) },
     remoteEnv: merged['remoteEnv'] ?? {},
     userEnvProbe: merged['userEnvProbe'] ?? 'loginInteractiveShell',
     workspaceFolder: workspace['workspaceFolder'],
@@ -168,6 +168,12 @@ function readingOf(
       storageBytes: Number(needs.storage ?? 0) || null,
     },
   });
+}
+
+/** An engine would read it of its arguments. */
+function engineEnv(runArgs: string[]): Record<string, string> {
+  const pairs = runArgs.flatMap((arg, at) => (arg === '-e' ? [runArgs[at + 1]!.split('=')] : []));
+  return Object.fromEntries(pairs.map(([name, ...value]) => [name, value.join('=')]));
 }
 
 /** It leaves them as they were written; an engine reads them. */

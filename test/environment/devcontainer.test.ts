@@ -254,6 +254,30 @@ describe('what an image’s label and devcontainer.json say', () => {
     assert.throws(() => mergeDefinition(null, { ...there, workspaceFolder: '/a/../..' }), /absolute path/);
   });
 
+  it('has of runArgs what can be had, silence for what is so anyhow, and a notice for the rest', () => {
+    const runArgs = [
+      ...[
+        '-e',
+        'A=1=2',
+        '--env=B=',
+        '--env',
+        'HOME',
+        '--init',
+        '--cap-add=SYS_PTRACE',
+        '--security-opt',
+        'x=y',
+      ],
+      ...['--network=host', '--gpus', 'all', '-p', '80:80', '--device', '--rm', 'odd', '-e'],
+    ];
+    const merged = mergeDefinition(null, read({ image: 'a', runArgs, containerEnv: { A: '0', C: '3' } }));
+    assert.deepEqual(merged.containerEnv, { A: '1=2', B: '', C: '3' });
+    assert.equal(
+      merged.notices.join(),
+      'runArgs: no container engine runs here, so --env HOME, --network=host, --gpus all, -p 80:80, --device has no effect',
+    );
+    assert.deepEqual(mergeDefinition(null, read({ image: 'a', runArgs: ['--init'] })).notices, []);
+  });
+
   it('has the variables of the label put in before it is understood', () => {
     const label = '[{"mounts": ["source=x,target=${containerWorkspaceFolder}/node_modules"]}]';
     assert.throws(() => mergeDefinition(label, read({ image: 'a' })), /no absolute path/);
