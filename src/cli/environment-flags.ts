@@ -10,7 +10,7 @@ export function withEnvironmentFlags(command: Command): Command {
     .option('--no-prepare', 'do not do what the repository wants prepared')
     .option(
       '--initialize',
-      'run initializeCommand of devcontainer.json on this computer, and remember that it may',
+      'let devcontainer.json run its initializeCommand here and copy files of this computer, and remember it',
     )
     .option('--no-initialize', 'do without it, and do not ask')
     .addOption(sizeOption('--cpus <count>', 'virtual CPUs'))

@@ -1,11 +1,12 @@
-// `initializeCommand` of a devcontainer.json: run here, by whoever types, once they said that it may.
+// What a devcontainer.json wants of this computer, once whoever types said that it may: `initializeCommand` is run here,
+// and what it would mount is copied in.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Client } from '../client/client.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { sanitize, sanitizeLine } from '../protocol/sanitize.ts';
-import type { HostCommand, InitializeDetails } from '../protocol/up.ts';
+import type { Bind, HostCommand, InitializeDetails } from '../protocol/up.ts';
 import { askKey } from './ask-key.ts';
 import { say } from './terminal.ts';
 
@@ -31,39 +32,51 @@ export async function withInitialize<T>(
 async function mayRun(
   client: Client,
   wish: boolean | undefined,
-  { text, files, root, digest }: InitializeDetails,
+  { command, text, files, binds, root, digest }: InitializeDetails,
 ): Promise<boolean> {
   if (wish === undefined) {
-    for (const line of consentText(text, files)) say(line);
+    for (const line of consentText(command === null ? null : text, files, binds)) say(line);
     if (!process.stdin.isTTY || !process.stdout.isTTY) {
-      say('  it was not run: warren up --initialize runs it, and remembers that it may');
+      say('  that was not done: warren up --initialize does it, and remembers that it may');
       return false;
     }
     if (text.length > SHOWN_MAX_CHARS) {
       say('  it is too long to be shown whole: read it, then say warren up --initialize or --no-initialize');
       return false;
     }
-    if ((await askKey('run it? y yes, n no: ', 'yn')) !== 'y') return false;
+    if ((await askKey('do it? y yes, n no: ', 'yn')) !== 'y') return false;
   }
   await client.allowInitialize({ root, digest });
   return true;
 }
 
-/** Pure. All of it, for a yes is to all of it, and no line of it looks like one of ours. */
-export function consentText(text: string, files: readonly string[]): string[] {
-  return [
-    'devcontainer.json wants this run on this computer, outside of any machine:',
-    ...sanitize(text, SHOWN_MAX_CHARS)
-      .split('\n')
-      .map((line) => `  | ${line}`),
-    ...(files.length === 0
+/** Pure. All of it, for a yes is to all of it, and no line of it looks like one of ours. `text`: null for no command. */
+export function consentText(text: string | null, files: readonly string[], binds: readonly Bind[]): string[] {
+  const command =
+    text === null
       ? []
-      : [`  it names ${files.map((file) => sanitizeLine(file)).join(', ')}`.slice(0, SHOWN_MAX_CHARS)]),
+      : [
+          'devcontainer.json wants this run on this computer, outside of any machine:',
+          ...sanitize(text, SHOWN_MAX_CHARS)
+            .split('\n')
+            .map((line) => `  | ${line}`),
+          ...(files.length === 0
+            ? []
+            : [`  it names ${files.map((file) => sanitizeLine(file)).join(', ')}`.slice(0, SHOWN_MAX_CHARS)]),
+        ];
+  const shown = (path: string) => sanitizeLine(path, SHOWN_MAX_CHARS);
+  return [
+    ...command,
+    ...binds.map(
+      ({ source, target }) =>
+        `devcontainer.json wants ${shown(source)} of this computer copied into the machine, to ${shown(target)}`,
+    ),
   ];
 }
 
 /** A text is a line for a shell, a list a program with its words, an object several of them at the same time. */
 async function runHere({ command, root }: InitializeDetails): Promise<void> {
+  if (command === null) return;
   const isOne = typeof command === 'string' || Array.isArray(command);
   const all = isOne ? [command] : Object.values(command);
   const codes = await Promise.all(all.map(async (each) => await runOne(each, root)));

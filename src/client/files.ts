@@ -1,11 +1,11 @@
 // Files between the host and a sandbox, as tar through the agent's archive service.
 
-import { createReadStream } from 'node:fs';
-import { lstat, readdir, readlink } from 'node:fs/promises';
-import { basename, join, posix } from 'node:path';
+import { lstat } from 'node:fs/promises';
+import { basename, posix } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { extract, type Pack, pack } from 'tar-stream';
+import { extract } from 'tar-stream';
+import { packPath } from '../host/pack-path.ts';
 import { Unpacker, type UnpackReport } from '../host/unpack.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { sandboxPath } from './call.ts';
@@ -55,18 +55,14 @@ export async function copyIn(
   const into = what.intoFolder || (await isFolder(transport, sandbox, what.path, what.user));
   const folder = into ? what.path : posix.dirname(what.path);
   const name = into ? basename(what.source) : posix.basename(what.path);
-  const archive = pack();
-  const adding = add(archive, what.source, name).then(
-    () => archive.finalize(),
-    (error: Error) => archive.destroy(error),
-  );
+  const { tar, packed } = packPath(what.source, name);
   const answer = await transport.send({
     method: 'PUT',
     path: archivePath(sandbox, folder, what.user),
     headers: { 'content-type': 'application/x-tar' },
-    body: asReadable(archive),
+    body: tar,
   });
-  await adding;
+  await packed;
   const { entries } = JSON.parse(await readText(answer)) as { entries: number };
   return { entries, path: posix.join(folder, name) };
 }
@@ -90,28 +86,6 @@ async function isFolder(transport: Transport, sandbox: string, path: string, use
   if (!answer) return false;
   const { entry } = JSON.parse(await readText(answer)) as { entry?: { type?: string } };
   return entry?.type === 'FILE_TYPE_DIRECTORY';
-}
-
-/** Links travel as links: nothing outside of what was named is read. */
-async function add(archive: Pack, path: string, name: string): Promise<void> {
-  const found = await lstat(path);
-  const header = { name, mode: found.mode & 0o777, mtime: found.mtime };
-  if (found.isDirectory()) {
-    await entry(archive, { ...header, type: 'directory' });
-    for (const child of (await readdir(path)).sort())
-      await add(archive, join(path, child), `${name}/${child}`);
-  } else if (found.isSymbolicLink()) {
-    await entry(archive, { ...header, type: 'symlink', linkname: await readlink(path) });
-  } else if (found.isFile()) {
-    const sink = archive.entry({ ...header, type: 'file', size: found.size });
-    await pipeline(createReadStream(path, found.size > 0 ? { end: found.size - 1 } : {}), sink);
-  }
-}
-
-function entry(archive: Pack, header: Parameters<Pack['entry']>[0]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    archive.entry(header, (error) => (error ? reject(error) : resolve()));
-  });
 }
 
 function archivePath(sandbox: string, path: string, user: string): string {

@@ -7,7 +7,7 @@ import { chmod, mkdir, mkdtemp, open, readFile, rm, stat, truncate, writeFile } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeFolderAtomic } from '../host/atomic-file.ts';
-import { ensureRoom } from '../host/disk-space.ts';
+import { ensureRoom, freeMib } from '../host/disk-space.ts';
 import { machineSockets, templateFiles } from '../host/layout.ts';
 import { run } from '../host/run.ts';
 import { WarrenError } from '../protocol/error.ts';
@@ -27,6 +27,8 @@ import {
 
 /** What a new template's disk holds: ext4's own tables, its journal, what the first boot writes. */
 const DISK_ROOM_MIB = 128;
+/** Less is as good as nothing. */
+const OUT_OF_ROOM_MIB = 8;
 
 export interface TemplateRequest {
   /** Of its machine: what a later daemon finds the VMM by, should this one die. */
@@ -180,7 +182,9 @@ async function startAndFreeze(
   } catch (error) {
     if (request.signal?.aborted)
       throw new WarrenError({ code: 'usage.cancelled', message: 'cancelled' }, { cause: error });
-    if (isDiskFull)
+    // Memory that finds no room ends the VMM, which tells nobody.
+    const isOut = !machine.alive && (await freeMib(request.folder)) < OUT_OF_ROOM_MIB;
+    if (isDiskFull || isOut)
       throw new WarrenError(
         {
           code: 'machine.disk-full',

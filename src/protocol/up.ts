@@ -1,7 +1,7 @@
 // What `up` is asked for, and what it answers.
 
-import type { NetworkMode, NetworkView, SandboxView } from './api.ts';
 import type { BuildWish } from './build.ts';
+import type { NetworkMode, NetworkView, SandboxView } from './sandbox-view.ts';
 
 export interface UpRequest {
   /** null: a name is made up. */
@@ -19,18 +19,27 @@ export interface UpRequest {
   fresh: boolean;
   /** false: what `prepare` says is not done. */
   prepare: boolean;
-  /** The digest of the `initializeCommand` that was run; `skip`: it is not to be; null: nobody asked yet. */
+  /** The digest of what a person allowed, and was done; `skip`: it is not to be; null: nobody asked yet. */
   initialized: string | null;
 }
 
 export type HostCommand = string | string[];
 
+/** A file or folder of this computer, and where a copy of it goes in the guest; both absolute. */
+export interface Bind {
+  source: string;
+  target: string;
+}
+
 /** Details of `environment.initialize`. */
 export interface InitializeDetails {
-  command: HostCommand | Record<string, HostCommand>;
+  /** What is to be run on this computer; null: nothing. */
+  command: HostCommand | Record<string, HostCommand> | null;
   /** For people. */
   text: string;
-  /** Of the command and the files that it names. */
+  /** What of this computer is to be copied in. */
+  binds: Bind[];
+  /** Of the command and the files that it names, and of the paths that are copied. */
   digest: string;
   /** A person said yes to this digest before. */
   allowed: boolean;

@@ -7,9 +7,9 @@ import type { Machine } from '../machine/machine.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { admit } from './admission.ts';
 import type { Conductor, Sandbox } from './conductor.ts';
+import { beginLifecycle } from './devcontainer/run-lifecycle.ts';
 import { guestStatus } from './guest-git.ts';
 import { next } from './lifecycle.ts';
-import { beginLifecycle } from './lifecycle-commands.ts';
 import { startMachine } from './machines.ts';
 import type { SandboxRecord } from './record.ts';
 

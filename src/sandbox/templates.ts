@@ -20,6 +20,7 @@ import { warmUp } from '../machine/warm-up.ts';
 import type { TemplateView } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { Images } from './images.ts';
+import { preparedOf } from './prepare/preparation.ts';
 import type { OnProgress, Rooms } from './rooms.ts';
 import { SharedWork } from './shared-work.ts';
 
@@ -148,6 +149,7 @@ export class Templates {
         buildMs: 0,
         bootMs: 0,
         usedBy: usedBy(id),
+        preparedFor: null,
         damaged: error.message,
       });
     });
@@ -241,6 +243,7 @@ export async function viewOf(template: Template, usedBy: string[]): Promise<Temp
     buildMs,
     bootMs,
     usedBy,
+    preparedFor: preparedOf(template.record)?.root ?? null,
     damaged: null,
   };
 }

@@ -4,15 +4,18 @@
 import type { UpRequest, UpResult } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
 import type { ForwardView } from '../protocol/forwards.ts';
+import type { Bind } from '../protocol/up.ts';
 import { openRepository, type Repository } from '../repo/index.ts';
 import { admit } from './admission.ts';
 import { type CarryPlan, carryIn, prepareCarry } from './carry-in.ts';
 import type { Conductor, Sandbox } from './conductor.ts';
 import { create, discard } from './create.ts';
+import { copyBinds } from './devcontainer/binds.ts';
 import { checkInitialize } from './devcontainer/consent.ts';
+import type { DevcontainerPlan } from './devcontainer/plan.ts';
+import { beginLifecycle } from './devcontainer/run-lifecycle.ts';
 import { findEnvironment } from './find-environment.ts';
 import { ensureGround, type Ground } from './ground.ts';
-import { beginLifecycle } from './lifecycle-commands.ts';
 import { startMachine } from './machines.ts';
 import { findExisting, freeName } from './naming.ts';
 import { networkView, planNetwork } from './network/plan.ts';
@@ -58,8 +61,10 @@ async function upOnce(
   const found = await findEnvironment(repository, request);
   const { from, devcontainer } = found;
   const { layout } = conductor.rooms;
-  if (repository && devcontainer)
-    await checkInitialize(layout, repository, devcontainer, request.initialized);
+  const binds =
+    repository && devcontainer
+      ? await checkInitialize(layout, repository, devcontainer, request.initialized)
+      : [];
   if (from !== null && from !== '--env') onProgress({ step: `the environment is ${from}'s` });
   const network = await planNetwork(layout, repository, request.network);
   const asked = { cpus: settings.cpus, memoryMib: settings.memoryMib, diskGib: settings.diskGib };
@@ -110,6 +115,7 @@ async function upOnce(
     const ports = environment?.forwardPorts ?? [];
     const forwards = await conductor.forwards.ensureForwards(sandbox.record, ports);
     // What the environment starts goes on in a prepared machine.
+    const uncopied = await copyBinds(await sandbox.machine!.link(), binds, sandbox.record.user, signal);
     const begin = { made: true, booted: !prepared };
     await timed(timings, 'lifecycleMs', () => beginLifecycle(conductor, sandbox, begin, onProgress, signal));
     return {
@@ -119,7 +125,8 @@ async function upOnce(
       network: await networkView(conductor, sandbox),
       notices: [
         ...(await noticesOf(conductor)),
-        ...(environment?.notices ?? []),
+        ...noticesFor(environment, binds),
+        ...uncopied,
         ...forwards.map(forwardNotice),
         ...setupNotices(sandbox),
       ],
@@ -151,6 +158,19 @@ async function settle(conductor: Conductor, sandbox: Sandbox, ground: Ground): P
     ...(record.repository && guestPath !== null && { repository: { ...record.repository, guestPath } }),
     ...(plan && { env: plan.env, lifecycle: plan.lifecycle }),
   });
+}
+
+/** What was copied in after all is no news. */
+function noticesFor(plan: DevcontainerPlan | null, binds: readonly Bind[]): string[] {
+  const copied = new Set(binds.map(({ target }) => target));
+  const left = plan?.binds.filter(({ target }) => !copied.has(target)) ?? [];
+  return [
+    ...(plan?.notices ?? []),
+    ...left.map(
+      ({ source, target }) =>
+        `mounts: ${source} of this computer is not in the machine at ${target}: warren cp ${source} NAME:${target}`,
+    ),
+  ];
 }
 
 function forwardNotice({ port, hostPort }: ForwardView): string {

@@ -16,6 +16,7 @@ import {
   type Variables,
   withUserEnvironment,
 } from '../../src/environment/devcontainer/index.ts';
+import { randomFrom } from '../fuzz/mutate.ts';
 
 const read = (value: unknown) => parseDevcontainer(JSON.stringify(value), 'devcontainer.json');
 const refused = (value: unknown, why: RegExp) =>
@@ -105,7 +106,14 @@ describe('devcontainer.json is read', () => {
 describe('a devcontainer.json that is made to be slow or deep', () => {
   it('is refused in a moment', () => {
     const half = 512 * 1024;
-    for (const text of ['"\\'.repeat(half), '/*'.repeat(half), '\\"'.repeat(half), '['.repeat(half)]) {
+    for (const text of [
+      '/*',
+      '{"a": 1} /* ',
+      '"\\'.repeat(half),
+      '/*'.repeat(half),
+      '\\"'.repeat(half),
+      '['.repeat(half),
+    ]) {
       const startedMs = performance.now();
       assert.throws(() => parseDevcontainer(text, 'f'), { code: 'environment.devcontainer' });
       assert.throws(() => mergeDefinition(text, read({ image: 'a' })), { code: 'environment.devcontainer' });
@@ -141,6 +149,7 @@ describe('an environment of devcontainer.json', () => {
     for (const build of [
       { dockerfile: '../../x' },
       { dockerfile: '/etc/passwd' },
+      { dockerfile: '..' },
       { dockerfile: 'D', context: '../..' },
     ])
       assert.throws(() => toEnvironment(read({ build }), at, '/r'), { code: 'environment.devcontainer' });
@@ -243,6 +252,30 @@ describe('what an image’s label and devcontainer.json say', () => {
     const there = { ...said, remoteUser: 'me' };
     assert.throws(() => mergeDefinition(null, there), /workspaceFolder .* is no absolute path/);
     assert.throws(() => mergeDefinition(null, { ...there, workspaceFolder: '/a/../..' }), /absolute path/);
+  });
+
+  it('has of runArgs what can be had, silence for what is so anyhow, and a notice for the rest', () => {
+    const runArgs = [
+      ...[
+        '-e',
+        'A=1=2',
+        '--env=B=',
+        '--env',
+        'HOME',
+        '--init',
+        '--cap-add=SYS_PTRACE',
+        '--security-opt',
+        'x=y',
+      ],
+      ...['--network=host', '--gpus', 'all', '-p', '80:80', '--device', '--rm', 'odd', '-e'],
+    ];
+    const merged = mergeDefinition(null, read({ image: 'a', runArgs, containerEnv: { A: '0', C: '3' } }));
+    assert.deepEqual(merged.containerEnv, { A: '1=2', B: '', C: '3' });
+    assert.equal(
+      merged.notices.join(),
+      'runArgs: no container engine runs here, so --env HOME, --network=host, --gpus all, -p 80:80, --device has no effect',
+    );
+    assert.deepEqual(mergeDefinition(null, read({ image: 'a', runArgs: ['--init'] })).notices, []);
   });
 
   it('has the variables of the label put in before it is understood', () => {
@@ -453,6 +486,57 @@ describe('lifecycle commands', () => {
       status: 5,
       stdout: "yes  it's unset /probed\nerr\n",
     });
+  });
+
+  it('get their words whole, whatever form, name and shell', () => {
+    const random = randomFrom(1);
+    const odd = [
+      "'",
+      '"',
+      '$',
+      '`',
+      '\\',
+      ';',
+      '|',
+      '&',
+      '!',
+      ' ',
+      '*',
+      '{',
+      '~',
+      '#',
+      '%s',
+      '-n',
+      'ü',
+      '$(x)',
+      'N0nce',
+    ];
+    const word = () => Array.from({ length: random(6) }, () => odd[random(odd.length)]).join('');
+    for (let round = 0; round < 40; round++) {
+      const shell = shells[round % shells.length]!;
+      const words = Array.from({ length: 1 + random(4) }, word);
+      const asLine = `printf '[%s]' ${words.map(quoteWord).join(' ')}`;
+      const asList = ['printf', '[%s]', ...words];
+      const printed = words.map((each) => `[${each}]`).join('');
+      const named = Object.fromEntries([word(), word()].map((name, at) => [name, at ? asLine : asList]));
+      const { stdout, status } = run(
+        withUserEnvironment(commandsScript([asLine, asList, ['echo'], named], 'xyzzy'), {
+          userEnvProbe: round % 2 ? 'none' : 'loginShell',
+          remoteEnv: { WORDS: words[0]! },
+        }),
+        { HOME: '/nowhere', SHELL: shell },
+        shell,
+      );
+      const [first, ...lines] = stdout.split('\n');
+      assert.equal(first, printed + printed);
+      assert.deepEqual(
+        lines.slice(0, -1).sort(),
+        Object.keys(named)
+          .map((name) => `[${name}] ${printed}`)
+          .sort(),
+      );
+      assert.equal(status, 0);
+    }
   });
 
   it('stay inside their quotes whatever they hold', () => {

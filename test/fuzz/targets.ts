@@ -4,6 +4,7 @@ import * as auditFile from './audit-file.ts';
 import * as canonicalHost from './canonical-host.ts';
 import * as channelAttach from './channel-attach.ts';
 import * as clientHello from './client-hello.ts';
+import * as devcontainer from './devcontainer.ts';
 import * as dnsQuestion from './dns-question.ts';
 import * as dockerfile from './dockerfile.ts';
 import * as frontHttp2 from './front-http2.ts';
@@ -21,6 +22,7 @@ const all: Record<string, Target> = {
   'canonical-host': canonicalHost,
   'channel-attach': channelAttach,
   'client-hello': clientHello,
+  devcontainer,
   'dns-question': dnsQuestion,
   'front-http2': frontHttp2,
   dockerfile,

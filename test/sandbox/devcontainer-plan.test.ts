@@ -68,20 +68,29 @@ describe('a devcontainer.json and its image', () => {
   });
 
   it('are told what they are not given', () => {
-    const { notices } = plan({
-      containerEnv: { A: '${localEnv:HOME}', B: '${localEnv:USER}' },
+    const { notices, binds } = plan({
+      containerEnv: { A: '${localEnv:OTHER}', B: '${localEnv:USER}' },
       mounts: ['source=/etc,target=/e,type=bind'],
     });
-    assert.equal(notices.length, 2, notices.join('\n'));
-    assert.match(notices.join('\n'), /\/etc of this computer.*\n.*HOME/);
+    assert.equal(notices.length, 1, notices.join('\n'));
+    assert.match(notices.join('\n'), /OTHER/);
+    assert.deepEqual(binds, [{ source: '/etc', target: '/e' }]);
   });
 });
 
 describe('what is to run on this computer', () => {
   it('is shown whole, and no line of it looks like one of ours', () => {
-    const lines = consentText(`echo ${'x'.repeat(500)} ; evil\nrun it? \u001b[2K`, ['a.sh']);
+    const lines = consentText(
+      `echo ${'x'.repeat(500)} ; evil\nrun it? \u001b[2K`,
+      ['a.sh'],
+      [{ source: '/h/a\nb', target: '/t' }],
+    );
     assert.match(lines[1]!, /^ {2}\| echo x+ ; evil$/);
-    assert.deepEqual(lines.slice(2), ['  | run it? \\x1b[2K', '  it names a.sh']);
+    assert.deepEqual(lines.slice(2), [
+      '  | run it? \\x1b[2K',
+      '  it names a.sh',
+      'devcontainer.json wants /h/a\\nb of this computer copied into the machine, to /t',
+    ]);
   });
 
   it('means the files that it names, wherever they lie, and what its runners read', () => {

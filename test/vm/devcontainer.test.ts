@@ -249,7 +249,7 @@ describe('a devcontainer.json', { skip: missing, timeout: 600_000 }, () => {
     assert.equal(unasked.code, 0, unasked.stderr);
     assert.match(
       unasked.stderr,
-      /wants this run on this computer.*\.\/init\.sh[\s\S]*it was not run: warren up --initialize/,
+      /wants this run on this computer.*\n {2}\| \.\/init\.sh[\s\S]*that was not done: warren up --initialize/,
     );
     assert.ok(!existsSync(ran));
     await warren.ok(['up', '--detach', '--name', 'asked-2', '--initialize'], { cwd: repository });
@@ -260,7 +260,7 @@ describe('a devcontainer.json', { skip: missing, timeout: 600_000 }, () => {
     assert.equal(readFileSync(ran, 'utf8'), 'ran\nran\n');
     write(repository, { 'init.sh': '#!/bin/sh\necho other >> ../ran\n' });
     const changed = await warren.run(['up', '--detach', '--name', 'asked-4'], { cwd: repository });
-    assert.match(changed.stderr, /it was not run/);
+    assert.match(changed.stderr, /that was not done/);
     assert.equal(readFileSync(ran, 'utf8'), 'ran\nran\n');
     await warren.ok(['rm', '--force', 'asked-4']);
     write(repository, { 'init.sh': '#!/bin/sh\nexit 3\n' });
@@ -269,6 +269,34 @@ describe('a devcontainer.json', { skip: missing, timeout: 600_000 }, () => {
       'environment.initialize-failed',
       { cwd: repository },
     );
+  });
+
+  it('wants files of this computer: a copy goes in once a person said so', async (t) => {
+    removeAfter(t, warren, 'binding', 'binding-2', 'binding-3');
+    const repository = warren.repository('binding', {
+      '.devcontainer.json': JSON.stringify({
+        image,
+        mounts: [
+          'source=${localEnv:HOME}/wanted,target=/home/dev/wanted,type=bind',
+          { type: 'bind', source: '/nowhere/at/all', target: '/gone' },
+        ],
+        waitFor: 'postCreateCommand',
+        postCreateCommand: 'cat ~/wanted/file > ~/seen || true',
+      }),
+    });
+    write(warren.home, { 'wanted/file': 'of this computer\n', outside: 'not asked for' });
+    symlinkSync('../outside', join(warren.home, 'wanted/link'));
+    const unasked = await up(repository, 'binding');
+    assert.match(unasked.notices.join('\n'), /wanted of this computer is not in the machine/);
+    assert.equal(await warren.sh('binding', 'ls ~/wanted 2>/dev/null || echo none'), 'none\n');
+    const allowed = await up(repository, 'binding-2', ['--initialize']);
+    assert.equal(
+      await warren.sh('binding-2', 'cat ~/seen; readlink ~/wanted/link; stat -c %U ~/wanted/file'),
+      'of this computer\n../outside\ndev\n',
+    );
+    assert.match(allowed.notices.join('\n'), /\/nowhere\/at\/all was not copied/);
+    await up(repository, 'binding-3');
+    assert.equal(await warren.sh('binding-3', 'cat ~/seen'), 'of this computer\n', 'remembered');
   });
 
   it('that makes no sense is refused with the place', async () => {

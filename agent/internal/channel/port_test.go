@@ -148,3 +148,26 @@ func TestNoSuchPort(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A port gives 4 KiB for each read of the kernel's, as a socket of packets gives a packet: what has come is taken at once.
+func TestPortTakesWhatThereIs(t *testing.T) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pair[1])
+	port, err := newVirtioPort(pair[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer port.Close()
+	for range 3 {
+		if _, err := unix.Write(pair[1], []byte("word ")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	buffer := make([]byte, 64)
+	if n, err := port.Read(buffer); err != nil || string(buffer[:n]) != "word word word " {
+		t.Fatalf("%q, %v", buffer[:n], err)
+	}
+}

@@ -17,7 +17,7 @@ export async function ls(flags: { json?: boolean }): Promise<void> {
   else {
     const rows = templates.map((template) =>
       template.damaged
-        ? [template.id, 'damaged', template.damaged, '', '', template.usedBy.join(', ')]
+        ? [template.id, 'damaged', template.damaged, '', '', template.usedBy.join(', '), '']
         : [
             template.id,
             `${template.cpus} CPU, ${template.memoryMib} MiB, ${template.diskGib} GiB`,
@@ -25,9 +25,10 @@ export async function ls(flags: { json?: boolean }): Promise<void> {
             `${(template.bootMs / 1000).toFixed(1)} s`,
             ago(template.createdAt),
             template.usedBy.join(', ') || '-',
+            template.preparedFor === null ? '-' : sanitizeLine(template.preparedFor),
           ],
     );
-    print(table(['ID', 'SIZE', 'ON DISK', 'BOOTED IN', 'MADE', 'USED BY'], rows));
+    print(table(['ID', 'SIZE', 'ON DISK', 'BOOTED IN', 'MADE', 'USED BY', 'PREPARED FOR'], rows));
   }
 }
 

@@ -14,7 +14,9 @@ import { chooseProtocol } from './classify.ts';
 import { type Decided, type FlowContext, flowEvent, settle, written } from './context.ts';
 import { dial } from './dial.ts';
 import { type Peeked, peek } from './peek.ts';
+import { Pieces } from './pieces.ts';
 import { abort, relay } from './relay.ts';
+import { areMany } from './share.ts';
 
 export interface FlowTools {
   front: FrontHttp1;
@@ -134,7 +136,8 @@ async function serveOpaque(
   const allowed: Decided = { decision: 'allow', ruleId: verdict.ruleId, reason: null };
   if (!(await written(door, { ...flowEvent(flow, protocol, allowed), begun: true }))) return;
   if (stream.destroyed) return;
-  const dialed = await dial(door.parts, door.limits, target, verdict);
+  const pieces = areMany(door.flows) ? new Pieces() : null;
+  const dialed = await dial(door.parts, door.limits, target, verdict, pieces?.reading);
   if (!('socket' in dialed)) {
     const reason = 'denied' in dialed ? dialed.denied : dialed.failed;
     const ruleId = ('denied' in dialed ? dialed.ruleId : null) ?? verdict.ruleId;
@@ -143,7 +146,8 @@ async function serveOpaque(
     return;
   }
   flow.upstream = dialed.address;
-  await relay(stream, dialed.socket, head, flow.counts);
+  const upstream = pieces && dialed.isRead ? pieces.over(dialed.socket) : dialed.socket;
+  await relay(stream, upstream, head, flow.counts);
   await written(door, flowEvent(flow, protocol, allowed));
 }
 

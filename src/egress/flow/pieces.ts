@@ -1,5 +1,5 @@
 // A connection to an origin that is read in small pieces. Node reads 64 KiB at a time and decrypts all of it before it
-// can be told to stop, and each stage of an intercepted flow would hold that again: too much when there are many.
+// can be told to stop, and each stage of a flow would hold that again: too much when there are many.
 
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
@@ -18,6 +18,7 @@ export interface Reading {
 export class Pieces extends Duplex {
   readonly reading: Reading;
   #socket: Socket | null = null;
+  #ended = false;
 
   constructor() {
     super({ allowHalfOpen: true, readableHighWaterMark: 0, writableHighWaterMark: PIECE_BYTES });
@@ -34,12 +35,24 @@ export class Pieces extends Duplex {
   /** `socket`: connected, and made with `reading`. */
   over(socket: Socket): this {
     this.#socket = socket;
-    socket.once('end', () => this.push(null));
+    socket.once('end', () => {
+      this.#ended = true;
+      this.push(null);
+    });
     socket.on('error', (error) => this.destroy(error));
-    socket.once('close', () => this.destroy());
-    if (socket.readableEnded) this.push(null);
+    // What came before its end may still be waiting for a reader.
+    socket.once('close', () => {
+      if (!this.#ended) this.destroy();
+    });
     if (socket.destroyed) this.destroy();
     return this;
+  }
+
+  /** So that the other end sees an error, not an end. */
+  reset(): void {
+    // A socket that has sent its end cannot be reset, and would never be told closed.
+    if (this.#socket && !this.#socket.writableEnded) this.#socket.resetAndDestroy();
+    this.destroy();
   }
 
   override _read(): void {

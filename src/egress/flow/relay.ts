@@ -5,6 +5,7 @@ import type { Http2Stream } from 'node:http2';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import { Pieces } from './pieces.ts';
 
 export interface Counts {
   up: number;
@@ -59,6 +60,10 @@ export function relay(flow: Duplex, upstream: Duplex, head: Buffer | null, count
 /** Ends a side so that the program behind it sees an error, not an end. */
 export function abort(side: Duplex): void {
   if (side.destroyed) return;
+  if (side instanceof Pieces) {
+    side.reset();
+    return;
+  }
   if (side instanceof Socket && !(side instanceof TLSSocket)) {
     // A socket that has sent its end cannot be reset, and would never be told closed.
     if (side.writableEnded) side.destroy();

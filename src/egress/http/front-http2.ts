@@ -1,5 +1,5 @@
 // The guest's side of HTTP/2 inside intercepted TLS. The bytes are hostile. Limits: 100 requests at once on one
-// connection, 64 KiB of head, 128 KiB of unread body per request.
+// connection, 64 KiB of head, 1 MiB of unread body per request, 64 KiB with many flows.
 
 import {
   constants,
@@ -11,6 +11,7 @@ import {
 import type { Duplex } from 'node:stream';
 import type { DoorLimits } from '../flow/parts.ts';
 import { abort } from '../flow/relay.ts';
+import { areMany } from '../flow/share.ts';
 import type { Call, ResponseHead } from './call.ts';
 import { exchange, type HttpFlow } from './exchange.ts';
 import { type HeaderList, pairsOf, valuesOf } from './headers.ts';
@@ -20,22 +21,25 @@ import { refuseHead } from './refuse-head.ts';
 import { objectOf } from './send-http2.ts';
 
 const MAX_STREAMS = 100;
-const WINDOW_BYTES = 128 * 1024;
+/** An emulated guest takes 30 ms to hear of more room: a few flows may have more under way. */
+const WINDOW_BYTES = { few: 1024 * 1024, many: 64 * 1024 };
 const MAX_HEADER_PAIRS = 300;
 const MAX_SESSION_MIB = 4;
 const IDLE_MS = 600_000;
 
 export function serveHttp2(socket: Duplex, http: HttpFlow, { headerBytes }: DoorLimits): ServerHttp2Session {
+  const windowBytes = areMany(http.flow.door.flows) ? WINDOW_BYTES.many : WINDOW_BYTES.few;
   const session = performServerHandshake(socket, {
     settings: {
       maxConcurrentStreams: MAX_STREAMS,
-      initialWindowSize: WINDOW_BYTES,
+      initialWindowSize: windowBytes,
       maxHeaderListSize: headerBytes,
       enablePush: false,
     },
     maxHeaderListPairs: MAX_HEADER_PAIRS,
     maxSessionMemory: MAX_SESSION_MIB,
   });
+  session.setLocalWindowSize(4 * windowBytes);
   session.on('error', () => {});
   // Not the session's own: Node 24 does not clear that one when the session is destroyed, and so keeps the session.
   const idle = setTimeout(() => session.close(), IDLE_MS).unref();

@@ -8,7 +8,8 @@ export const DEPTH_MAX = 64;
 export function tooDeep(text: string): number | null {
   const scanner = createScanner(text, true);
   let depth = 0;
-  for (scanner.scan(); scanner.getTokenLength() > 0; scanner.scan()) {
+  // A comment without an end leaves the scanner beyond the text, where there is no end of it either.
+  for (scanner.scan(); scanner.getTokenOffset() < text.length; scanner.scan()) {
     const first = text[scanner.getTokenOffset()];
     if (first === '{' || first === '[') depth++;
     else if (first === '}' || first === ']') depth--;

@@ -2,7 +2,7 @@
 
 export { type Definition, mergeDefinition } from './definition.ts';
 export { chooseDevcontainer, DEVCONTAINER_FOLDER, DEVCONTAINER_PLACES, isDevcontainerFile } from './find.ts';
-export type { Mount } from './mount.ts';
+export { type Mount, readMount } from './mount.ts';
 export { FILE_MAX_BYTES, parseDevcontainer } from './parse.ts';
 export { type Command, type DevcontainerFile, PHASES, type Phase } from './schema.ts';
 export { commandsScript, commandText, quoteWord, withUserEnvironment } from './script.ts';

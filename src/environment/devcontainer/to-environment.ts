@@ -19,7 +19,8 @@ export function toEnvironment(
     return {
       kind: 'dockerfile',
       file: at,
-      context: context === undefined ? dirname(at) : placeIn(root, dirname(path), context, path),
+      // The folder of what is no file may be outside.
+      context: placeIn(root, dirname(path), context ?? join(dockerfile, '..'), path),
       target: file.build?.target ?? null,
       args: file.build?.args ?? {},
       contexts: {},

@@ -5,4 +5,3 @@ export { rememberBuild } from '../references.ts';
 export { type BuildResult, buildImage } from './build.ts';
 export { FileDigests } from './file-digests.ts';
 export { Sources } from './sources.ts';
-export { StepLog } from './step-log.ts';

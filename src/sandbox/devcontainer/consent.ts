@@ -1,14 +1,17 @@
-// `initializeCommand` runs on this computer, so nobody runs it unasked. Whoever is asked says yes to these very words and to
-// the content of the files that they name; the daemon never runs it itself: the person's own command line does.
+// `initializeCommand` runs on this computer, and mounts of type bind are this computer's files: neither happens unasked.
+// Whoever is asked says yes to these very words, to the content of the files that they name, and to these paths. The daemon
+// never runs the command itself: the person's own command line does.
 
 import { createHash } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, realpath } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { normalize } from 'node:path/posix';
 import * as v from 'valibot';
-import { commandText } from '../../environment/devcontainer/index.ts';
+import { commandText, readMount } from '../../environment/devcontainer/index.ts';
 import { writeJsonAtomic } from '../../host/atomic-file.ts';
 import { type Layout, projectFiles } from '../../host/layout.ts';
 import { WarrenError } from '../../protocol/error.ts';
+import type { Bind } from '../../protocol/up.ts';
 import { trackedFiles } from '../../repo/index.ts';
 import { digestInputs } from '../prepare/inputs.ts';
 import type { Devcontainer } from './plan.ts';
@@ -18,31 +21,48 @@ const KEPT_MAX = 100;
 const NAMED_MAX = 10_000;
 
 /**
- * Throws `environment.initialize` until `done` is the digest of what was run, or `skip`. Its details are
- * `InitializeDetails`.
+ * What may be copied in. Throws `environment.initialize` until `done` is the digest of what was allowed, or `skip`. Its
+ * details are `InitializeDetails`.
  */
 export async function checkInitialize(
   layout: Layout,
   repository: { root: string },
   { file, shown }: Devcontainer,
   done: string | null,
-): Promise<void> {
-  const command = file.initializeCommand;
-  if (command === undefined || done === 'skip') return;
-  const text = commandText(command);
-  const named = namedFiles(await trackedFiles(repository.root), text);
+): Promise<Bind[]> {
+  const command = file.initializeCommand || null;
+  const binds = await bindsOf(file);
+  if ((command === null && binds.length === 0) || done === 'skip') return [];
+  const text = command === null ? '' : commandText(command);
+  const named = text === '' ? [] : namedFiles(await trackedFiles(repository.root), text);
   const files = await digestInputs(repository.root, named);
   const digest = createHash('sha256')
-    .update(JSON.stringify([command, files]))
+    .update(JSON.stringify([command, files, binds]))
     .digest('hex');
-  if (done === digest) return;
+  if (done === digest) return binds;
+  const wishes = [
+    ...(command === null ? [] : [`this run on this computer first: ${text}`]),
+    ...binds.map(({ source, target }) => `${source} of this computer copied to ${target}`),
+  ];
   const allowed = (await read(layout, repository.root)).includes(digest);
   throw new WarrenError({
     code: 'environment.initialize',
-    message: `${shown} wants this run on this computer first: ${text}`,
-    remedy: 'warren up --initialize runs it and remembers that it may; --no-initialize does without',
-    details: { command, digest, allowed, root: repository.root, text, files: named },
+    message: `${shown} wants ${wishes.join(', and ')}`,
+    remedy: 'warren up --initialize does it and remembers that it may; --no-initialize does without',
+    details: { command, binds, digest, allowed, root: repository.root, text, files: named },
   });
+}
+
+/** By where their sources really are: a yes to a folder of the repository is none to where a link of it will lead one day. */
+async function bindsOf(file: Devcontainer['file']): Promise<Bind[]> {
+  const binds = (file.mounts ?? [])
+    .map((wish) => readMount(wish))
+    .filter(({ type, source }) => type === 'bind' && source.startsWith('/'))
+    .map(async ({ source, target }) => ({
+      source: await realpath(source).catch(() => source),
+      target: normalize(target).replace(/(.)\/$/, '$1'),
+    }));
+  return await Promise.all(binds);
 }
 
 /** What a runner reads that is named by no word. */

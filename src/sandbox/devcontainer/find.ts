@@ -1,7 +1,7 @@
 // The devcontainer.json of a repository: looked for, or named.
 
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { userInfo } from 'node:os';
+import { homedir, userInfo } from 'node:os';
 import { join, relative } from 'node:path';
 import {
   chooseDevcontainer,
@@ -67,7 +67,7 @@ export function aroundOf({ root, name }: { root: string; name: string }): Around
 function toldEnvironment(): Record<string, string> {
   const { username } = userInfo();
   const { LANG, TZ } = process.env;
-  return { USER: username, LOGNAME: username, ...(LANG && { LANG }), ...(TZ && { TZ }) };
+  return { USER: username, LOGNAME: username, HOME: homedir(), ...(LANG && { LANG }), ...(TZ && { TZ }) };
 }
 
 async function readText(path: string): Promise<string> {

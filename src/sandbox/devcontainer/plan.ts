@@ -18,6 +18,7 @@ import {
   withUserEnvironment,
 } from '../../environment/devcontainer/index.ts';
 import type { ImageSettings } from '../../image/index.ts';
+import type { Bind } from '../../protocol/up.ts';
 import { type Boot, type Preparation, type Step, TIMEOUT_MS } from '../prepare/preparation.ts';
 
 /** The agent's, for images that say none. */
@@ -57,6 +58,7 @@ export interface DevcontainerPlan {
   forwardPorts: number[];
   requirements: Definition['hostRequirements'];
   initialize: Command | null;
+  binds: Bind[];
   notices: string[];
 }
 
@@ -130,12 +132,10 @@ export function planDevcontainer(
     forwardPorts: definition.forwardPorts,
     requirements: definition.hostRequirements,
     initialize: definition.initialize,
-    notices: [
-      ...definition.notices,
-      ...bindNotices(definition),
-      ...workspaceNotices(definition, around),
-      ...untoldNotices(untold),
-    ],
+    binds: definition.mounts
+      .filter(({ type }) => type === 'bind')
+      .map(({ source, target }) => ({ source, target })),
+    notices: [...definition.notices, ...workspaceNotices(definition, around), ...untoldNotices(untold)],
   };
 }
 
@@ -195,15 +195,6 @@ function waitFor(phase: Definition['waitFor']): Lifecycle['waitFor'] {
 
 function setOnly(env: Record<string, string | null>): Record<string, string> {
   return Object.fromEntries(Object.entries(env).filter((row): row is [string, string] => row[1] !== null));
-}
-
-function bindNotices({ mounts }: Definition): string[] {
-  return mounts
-    .filter(({ type }) => type === 'bind')
-    .map(
-      ({ source, target }) =>
-        `mounts: ${source} of this computer is not in the machine at ${target}: warren cp ${source} NAME:${target}`,
-    );
 }
 
 function workspaceNotices({ workspaceSource }: Definition, { root }: Around): string[] {

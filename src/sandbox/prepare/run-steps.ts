@@ -1,6 +1,6 @@
 // Runs steps in a machine, one after the other, tells what they say, and says why one failed.
 
-import { StepLog } from '../../image/build/index.ts';
+import { StepLog } from '../../image/build/step-log.ts';
 import type { Machine } from '../../machine/machine.ts';
 import { sessionEvents } from '../../machine/session-events.ts';
 import { WarrenError } from '../../protocol/error.ts';

@@ -1,11 +1,11 @@
 // The commands of a devcontainer.json that belong to one sandbox: what its machine starts, then what is done once, then what
 // is done at each start. They go on after `up` has answered, unless it was told to wait for them.
 
-import type { Machine } from '../machine/machine.ts';
-import type { Conductor, Sandbox } from './conductor.ts';
-import type { Step } from './prepare/preparation.ts';
-import type { runSteps, Workplace } from './prepare/run-steps.ts';
-import type { OnProgress } from './rooms.ts';
+import type { Machine } from '../../machine/machine.ts';
+import type { Conductor, Sandbox } from '../conductor.ts';
+import type { Step } from '../prepare/preparation.ts';
+import type { runSteps, Workplace } from '../prepare/run-steps.ts';
+import type { OnProgress } from '../rooms.ts';
 
 /** `made`: for the first time. Resolves when what is waited for is done; a failure is in the record, not thrown. */
 export async function beginLifecycle(
@@ -25,7 +25,7 @@ export async function beginLifecycle(
   const { signal: never } = new AbortController();
   const run = (steps: readonly Step[], either = never, tell: OnProgress = () => {}) =>
     noted(conductor, sandbox, steps, (machine, place) => runSteps(machine, steps, place, tell, either));
-  const { runBoot, runSteps } = await import('./prepare/run-steps.ts');
+  const { runBoot, runSteps } = await import('../prepare/run-steps.ts');
   const started = { title: 'what the environment starts', script: boot.script ?? '' };
   const needed = booted && (boot.script !== null || boot.folders.length > 0);
   const ready = await noted(conductor, sandbox, needed ? [started] : [], (machine, place) =>
