@@ -39,6 +39,16 @@ export async function runAttached(
   return await join(session, spec, (signal) => session.start(spec, signal), leave, keys);
 }
 
+/** In a step of a build that failed. */
+export async function attachBuild(
+  transport: Transport,
+  id: string,
+  spec: SessionSpec,
+): Promise<AttachResult> {
+  const session = Session.inBuild(transport, id, spec.user);
+  return await join(session, spec, (signal) => session.start(spec, signal), new AbortController());
+}
+
 export async function reattach(
   transport: Transport,
   sandbox: string,

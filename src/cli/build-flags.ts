@@ -17,6 +17,7 @@ export interface BuildFlags {
   cache?: boolean;
   progress?: 'auto' | 'plain';
   builder?: Engine;
+  debug?: boolean;
 }
 
 const SECRET_MAX_BYTES = 500 * 1024;
@@ -38,6 +39,7 @@ export function withBuildFlags(command: Command): Command {
       [],
     )
     .option('--no-cache', 'run every step of the Dockerfile')
+    .option('--debug', 'open a shell where a RUN of the Dockerfile fails')
     .addOption(
       new Option('--builder <engine>', 'build with an engine of yours, on this computer').choices([
         'docker',
@@ -50,12 +52,22 @@ export function withBuildFlags(command: Command): Command {
 
 /** null: nothing was said. */
 export function buildWish(flags: BuildFlags): BuildWish | null {
-  const { buildArg = [], target, buildContext = [], secret = [], cache = true, builder } = flags;
+  const {
+    buildArg = [],
+    target,
+    buildContext = [],
+    secret = [],
+    cache = true,
+    builder,
+    debug = false,
+  } = flags;
+  if (debug) checkDebug(builder);
   if (
     buildArg.length + buildContext.length + secret.length === 0 &&
     target === undefined &&
     cache &&
-    !builder
+    !builder &&
+    !debug
   )
     return null;
   return {
@@ -65,7 +77,22 @@ export function buildWish(flags: BuildFlags): BuildWish | null {
     contexts: Object.fromEntries(buildContext.map(contextOf)),
     secrets: Object.fromEntries(secret.map(secretOf)),
     noCache: !cache,
+    debug,
   };
+}
+
+function checkDebug(builder: Engine | undefined): void {
+  if (builder !== undefined)
+    throw wrong(
+      `--debug with --builder ${builder}: steps run in no machine of ours`,
+      'leave one of them out',
+    );
+  if (!process.stdin.isTTY || !process.stdout.isTTY)
+    throw new WarrenError({
+      code: 'usage.no-terminal',
+      message: 'cannot use --debug: this is not a terminal',
+      remedy: 'leave --debug out: the last lines of a step that fails are told anyway',
+    });
 }
 
 /** As container engines have it: a name alone takes its value from the environment. */

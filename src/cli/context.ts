@@ -26,17 +26,26 @@ export async function withClient<T>(work: (client: Client) => Promise<T>): Promi
   }
 }
 
-/** Runs a long call with progress; Ctrl-C cancels it and what it made is taken back. */
+/** Runs a long call with progress; Ctrl-C cancels it and what it made is taken back. `client`: for `--debug`. */
 export async function withProgress<T>(
   work: (options: { signal: AbortSignal; onProgress: (progress: Progress) => void }) => Promise<T>,
   how: 'auto' | 'plain' = 'auto',
+  client?: Client,
 ): Promise<T> {
   const cancel = new AbortController();
   const progress = openProgress(how);
   const onSignal = () => cancel.abort();
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   try {
-    return await work({ signal: cancel.signal, onProgress: (step) => progress.show(step) });
+    return await work({
+      signal: cancel.signal,
+      onProgress: (step) => {
+        if (step.failedStep === undefined || !client) return progress.show(step);
+        progress.stop();
+        const { failedStep } = step;
+        void import('./debug-shell.ts').then(({ openDebugShell }) => openDebugShell(client, failedStep));
+      },
+    });
   } catch (error) {
     if (!cancel.signal.aborted) throw error;
     const { cancelled } = await import('../host/run.ts');

@@ -122,6 +122,11 @@ export class Client {
     return this.#streamed('/v1/templates', request, options);
   }
 
+  /** It was kept open for `debug`; the build ends. */
+  releaseFailedStep(id: string): Promise<void> {
+    return this.#json('POST', `/v1/builds/${encodeURIComponent(id)}/release`);
+  }
+
   removeTemplate(id: string): Promise<void> {
     return this.#json('DELETE', `/v1/templates/${encodeURIComponent(id)}`);
   }

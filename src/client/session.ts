@@ -30,14 +30,19 @@ export class Session {
   readonly #user: string | undefined;
   pid: number | undefined;
 
-  private constructor(transport: Transport, sandbox: string, user: string | undefined) {
+  private constructor(transport: Transport, base: string, user: string | undefined) {
     this.#transport = transport;
-    this.#base = `${sandboxPath(sandbox)}/agent`;
+    this.#base = base;
     this.#user = user;
   }
 
   static on(transport: Transport, sandbox: string, user?: string): Session {
-    return new Session(transport, sandbox, user);
+    return new Session(transport, `${sandboxPath(sandbox)}/agent`, user);
+  }
+
+  /** In a step of a build that failed and is kept open. */
+  static inBuild(transport: Transport, id: string, user?: string): Session {
+    return new Session(transport, `/v1/builds/${encodeURIComponent(id)}/agent`, user);
   }
 
   /** Starts the process and yields its events; the last one is `ended`. Leaving the loop leaves it running. */

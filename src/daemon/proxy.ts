@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { OutgoingHttpHeaders } from 'node:http2';
 import { pipeline } from 'node:stream/promises';
+import type { Link } from '../machine/link/link.ts';
 import { WarrenError } from '../protocol/error.ts';
 import type { Conductor } from '../sandbox/conductor.ts';
 
@@ -46,11 +47,33 @@ export async function proxyToAgent(
 ): Promise<void> {
   if (HOST_ONLY.test(path))
     throw new WarrenError({ code: 'usage.no-such-call', message: `the agent has no ${path} for clients` });
-  const link = await conductor.link(conductor.get(name));
+  await pass(await conductor.link(conductor.get(name)), path, request, response, {});
+}
+
+/** Sessions in a step of a build that failed. */
+export async function proxyToFailedStep(
+  conductor: Conductor,
+  id: string,
+  path: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { link, headers } = conductor.rooms.failedSteps.get(id);
+  await pass(await link(), path, request, response, headers);
+}
+
+async function pass(
+  link: Link,
+  path: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+  own: Record<string, string>,
+): Promise<void> {
   const headers: OutgoingHttpHeaders = { ':method': request.method ?? 'GET', ':path': path };
   for (const [key, value] of Object.entries(request.headers)) {
     if ((TO_AGENT.has(key) || key.startsWith('x-metadata-')) && value !== undefined) headers[key] = value;
   }
+  Object.assign(headers, own);
   const hasBody = request.method !== 'GET' && request.method !== 'HEAD';
   const gone = new AbortController();
   response.once('close', () => gone.abort());

@@ -39,6 +39,7 @@ const buildSchema = v.nullable(
     contexts: words,
     secrets: v.record(v.pipe(v.string(), v.maxLength(255)), v.pipe(v.string(), v.maxLength(700_000))),
     noCache: v.boolean(),
+    debug: v.boolean(),
   }),
 );
 
@@ -229,6 +230,11 @@ export const routes: Route[] = [
     method: 'GET',
     path: '/v1/templates/:name',
     handle: ({ conductor, params }) => showTemplate(conductor, params['name']!),
+  },
+  {
+    method: 'POST',
+    path: '/v1/builds/:id/release',
+    handle: async ({ conductor, params }) => conductor.rooms.failedSteps.get(params['id']!).release(),
   },
   {
     method: 'POST',

@@ -6,7 +6,7 @@ import type { Progress } from '../protocol/api.ts';
 import { isUsageError, WarrenError } from '../protocol/error.ts';
 import { limits } from '../protocol/limits.ts';
 import type { Conductor } from '../sandbox/conductor.ts';
-import { proxyToAgent } from './proxy.ts';
+import { proxyToAgent, proxyToFailedStep } from './proxy.ts';
 import type { Call, Route } from './route.ts';
 import { routes } from './routes.ts';
 
@@ -43,6 +43,11 @@ async function answer(
       request,
       response,
     );
+    return;
+  }
+  const step = /^\/v1\/builds\/([^/]+)\/agent(\/process\.Process\/\w+)$/.exec(url.pathname);
+  if (step) {
+    await proxyToFailedStep(conductor, step[1]!, step[2]!, request, response);
     return;
   }
   const found = find(table, request.method ?? 'GET', url.pathname);

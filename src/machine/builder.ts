@@ -52,6 +52,11 @@ const LONG_TIMEOUT_MS = 60 * 60_000;
 const SHORT_TIMEOUT_MS = 60_000;
 const PROXY = '127.0.0.1:3128';
 
+/** Of a session in a stage's open step. */
+export function sessionHeaders(stage: string, network: 'default' | 'none'): Record<string, string> {
+  return { 'warren-root': stage, ...(network === 'none' && { 'warren-network': 'none' }) };
+}
+
 export class Builder {
   readonly #link: () => Promise<Link>;
   readonly #signal: AbortSignal;
@@ -89,10 +94,7 @@ export class Builder {
         user: command.user || 'root',
         timeoutMs: 0,
         signal: this.#signal,
-        headers: {
-          'warren-root': stage,
-          ...(command.network === 'none' && { 'warren-network': 'none' }),
-        },
+        headers: sessionHeaders(stage, command.network),
       },
     );
   }

@@ -1,5 +1,6 @@
 // The daemon's API: shapes that cross its unix socket, as JSON. docs/API.md is made of the same words.
 
+import type { FailedStepView } from './build.ts';
 import type { ErrorShape } from './error.ts';
 
 export type { PrunedItem, PruneRequest, PruneResult } from './prune.ts';
@@ -178,4 +179,6 @@ export interface Progress {
   log?: string;
   done?: number;
   total?: number;
+  /** Asked for with `debug`: it waits to be released. */
+  failedStep?: FailedStepView;
 }

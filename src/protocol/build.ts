@@ -16,4 +16,16 @@ export interface BuildWish {
   secrets: Record<string, string>;
   /** Every step runs. */
   noCache: boolean;
+  /** A RUN that fails stays open until it is released. */
+  debug: boolean;
+}
+
+/** A RUN that failed, in a machine that waits. */
+export interface FailedStepView {
+  id: string;
+  /** Which it was, how it ended, its last words. */
+  says: string;
+  user: string;
+  workdir: string;
+  env: Record<string, string>;
 }

@@ -11,6 +11,7 @@ import type { Accelerator, Driver, DriverFound } from '../machine/driver.ts';
 import { kvmGroup, machineUid, probeConfinement } from '../machine/probe-confinement.ts';
 import type { Progress } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
+import { FailedSteps } from './build/failed-steps.ts';
 
 export type OnProgress = (progress: Progress) => void;
 
@@ -29,6 +30,8 @@ export class Rooms {
   readonly agent: string;
   readonly door: string;
   readonly store: string;
+  /** Of builds, in machines that wait. */
+  readonly failedSteps = new FailedSteps();
   #found: Promise<DriverFound> | undefined;
   #confinement: Promise<Confinement> | undefined;
   #kernel: { agentMtimeMs: number; kernel: Promise<Kernel> } | undefined;

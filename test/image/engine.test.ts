@@ -18,6 +18,7 @@ const build: BuildWish = {
   contexts: {},
   secrets: {},
   noCache: false,
+  debug: false,
 };
 const environment: DockerfileEnvironment = {
   kind: 'dockerfile',

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, beforeEach, describe, it } from 'node:test';
+import { after, before, beforeEach, describe, it, type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { PruneResult, TemplateDetail } from '../../src/protocol/api.ts';
 import { staticBusybox } from '../image/debian-program.ts';
@@ -14,6 +14,7 @@ import { busyboxEntries, makeImage, makeTar, push } from '../image/make-image.ts
 import { type RunningRegistry, registryProgram, startRegistry } from '../image/registry-program.ts';
 import { allow, DENIED, openDoorWarren, origin, web } from './door-origins.ts';
 import { type Ended, processes, until, write } from './harness.ts';
+import { openTerminal } from './terminal.ts';
 
 const found = registryProgram();
 const box = staticBusybox();
@@ -72,7 +73,7 @@ describe('a Dockerfile', { skip: missing }, () => {
   /** A process that was killed is in /proc for a moment more. */
   async function nothingIsLeft(): Promise<void> {
     const builds = join(warren.data, 'builds');
-    assert.deepEqual(existsSync(builds) ? readdirSync(builds) : [], []);
+    await until('the folder is gone', () => !existsSync(builds) || readdirSync(builds).length === 0);
     await until('the machine is gone', () => vmms().length === 0);
   }
 
@@ -284,6 +285,39 @@ RUN --network=none ["/bin/busybox", "sh", "-c", "! wget -T 2 -qO- ${url}"]
     }
     await nothingIsLeft();
   });
+
+  it('that fails opens a shell there with --debug, and ends with it, or with whoever asked', async (t) => {
+    const line = 'RUN --mount=type=tmpfs,target=/fast echo kept > file; echo LAST WORDS; exit 7';
+    const Dockerfile = `FROM ${base}\nENV GREETING=hello\nWORKDIR /work\nRUN chown ann /work\nUSER ann\n${line}\n`;
+    write(folder, { Dockerfile });
+    const args = ['template', 'build', '--env', './Dockerfile', '--debug'];
+    await warren.fails(args, 'usage.no-terminal', { cwd: folder });
+    const { shows, type } = terminal(t, args, folder);
+    await shows(/line 6,[\s\S]*it exited with 7[\s\S]*LAST WORDS[\s\S]*a shell where it failed/);
+    type('echo "= $GREETING $(id -un) $(pwd) $(cat file) $(test -d /fast && echo mounted)"', 'Enter');
+    await shows(/^= hello ann \/work kept mounted$/m);
+    // Ctrl-C is the shell's.
+    type('sleep 1000', 'Enter');
+    type('C-c');
+    type('exit', 'Enter');
+    await shows(/it exited with 7[\s\S]*\[build\.step-failed\][\s\S]*left with 1/);
+    await nothingIsLeft();
+
+    const second = terminal(t, args, folder);
+    await second.shows(/a shell where it failed/);
+    second.close();
+    await nothingIsLeft();
+  });
+
+  const terminal = (t: TestContext, args: string[], cwd: string) => {
+    const opened = openTerminal(warren, args, cwd);
+    t.after(() => {
+      try {
+        opened.close();
+      } catch {}
+    });
+    return opened;
+  };
 
   async function warrenBuild(dockerfile: string): Promise<Ended> {
     write(folder, { Dockerfile: dockerfile });

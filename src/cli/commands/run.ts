@@ -31,7 +31,7 @@ export async function run(words: string[], flags: RunFlags): Promise<number> {
       ...sizeRequest(flags),
     };
     const { sandbox } = await withInitialize(client, flags.initialize, (initialized) =>
-      withProgress((options) => client.up({ ...request, initialized }, options), flags.progress),
+      withProgress((options) => client.up({ ...request, initialized }, options), flags.progress, client),
     );
     const tty = process.stdin.isTTY === true && process.stdout.isTTY === true;
     const spec = commandSpec(words, { interactive: true, tty, environment: flags.environment });

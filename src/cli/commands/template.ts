@@ -89,7 +89,7 @@ export async function build(
     pull: flags.pull === true,
   };
   const result = await withClient((client) =>
-    withProgress((options) => client.buildTemplate(request, options), flags.progress),
+    withProgress((options) => client.buildTemplate(request, options), flags.progress, client),
   );
   if (flags.json) printJson(result);
   else say(`template ${result.id} is ready`);

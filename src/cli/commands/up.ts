@@ -45,7 +45,7 @@ export async function up(path: string | undefined, flags: UpFlags): Promise<numb
       ...sizeRequest(flags),
     };
     const result = await withInitialize(client, flags.initialize, (initialized) =>
-      withProgress((options) => client.up({ ...request, initialized }, options), flags.progress),
+      withProgress((options) => client.up({ ...request, initialized }, options), flags.progress, client),
     );
     if (!result.created && result.sandbox.state !== 'running')
       await client.power(result.sandbox.name, 'start');

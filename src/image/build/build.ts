@@ -13,7 +13,7 @@ import type { Image, Layer } from '../image.ts';
 import type { StoredLayer } from '../layer.ts';
 import { ensureImageOf, writeTree } from '../layered-image.ts';
 import { settingsOf } from '../manifest.ts';
-import type { Bench } from './perform.ts';
+import type { Bench, OnFailedRun } from './perform.ts';
 import { beginningOf, isKnown, planRuns, type RunPlan, treeName } from './plan-runs.ts';
 import { runStep, type StepReport, stageName } from './run-step.ts';
 import type { BuildSecrets } from './secrets.ts';
@@ -32,6 +32,7 @@ export interface BuildRequest {
   /** An empty folder of this build's own. */
   scratchFolder: string;
   openWorkshop: OpenWorkshop;
+  onFailedRun?: OnFailedRun | undefined;
   signal: AbortSignal;
   onProgress: (progress: Progress) => void;
 }
@@ -111,6 +112,7 @@ async function runAll(stages: Stages, request: BuildRequest, report: StepReport[
       treeOf: (source) => treeOf(source, stages, numbers),
       signal,
       sent: new Map(),
+      onFailedRun: request.onFailedRun,
     };
     await workshop.builder.putTree('nothing', emptyTar());
     for (const stage of runs.running) {

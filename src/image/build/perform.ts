@@ -26,11 +26,17 @@ export interface Bench {
   signal: AbortSignal;
   /** Trees that were sent for mounts. */
   sent: Map<string, string>;
+  /** A RUN failed in a stage of the machine: it stays open until this resolves. */
+  onFailedRun?: OnFailedRun | undefined;
 }
+
+export type OnFailedRun = (failed: { stage: string; command: StepCommand; says: string }) => Promise<void>;
 
 export interface Ended {
   exitCode: number;
   status: string;
+  /** Of a RUN. */
+  command?: StepCommand;
 }
 
 /** Opens the step and does it. It stays open: the caller keeps or drops what it changed. */
@@ -80,7 +86,7 @@ async function performRun(bench: Bench, stage: string, step: RunStep): Promise<E
     else await bench.log.say(event.kind, event.data);
   }
   await bench.log.flush();
-  return ended;
+  return { ...ended, command };
 }
 
 function secretOf(

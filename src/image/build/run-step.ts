@@ -30,11 +30,14 @@ export async function runStep(
   const { step } = keyed;
   const name = stageName(stage.planned.index);
   const startedMs = performance.now();
-  const { exitCode, status } = await perform(bench, name, keyed).catch(async (cause: unknown) => {
+  const { exitCode, status, command } = await perform(bench, name, keyed).catch(async (cause: unknown) => {
     throw await stepFailed(bench, keyed, title, WarrenError.from(cause).message, cause);
   });
-  if (exitCode !== 0)
-    throw await stepFailed(bench, keyed, title, exitCode < 0 ? status : `it exited with ${exitCode}`);
+  if (exitCode !== 0) {
+    const error = await stepFailed(bench, keyed, title, exitCode < 0 ? status : `it exited with ${exitCode}`);
+    if (command) await bench.onFailedRun?.({ stage: name, command, says: error.message });
+    throw bench.signal.aborted ? new WarrenError({ code: 'usage.cancelled', message: 'cancelled' }) : error;
+  }
   const changed = await builder.closeStep(name, true);
   const folders = storeFolders(store);
   const layer = changed ? await receive(bench, name, folders.layers) : null;

@@ -7,6 +7,7 @@ import { buildFiles, machineRuntimeFolder, machineSockets } from '../../host/lay
 import { Builder } from '../../machine/builder.ts';
 import type { Layer, MachineSpec } from '../../machine/driver.ts';
 import { newMachineId } from '../../machine/identity.ts';
+import type { Link } from '../../machine/link/link.ts';
 import { Machine } from '../../machine/machine.ts';
 import { makeDisk } from '../../machine/make-disk.ts';
 import type { Rooms } from '../rooms.ts';
@@ -27,6 +28,7 @@ export interface BuilderRequest {
 
 export interface BuilderMachine extends BuildDoor {
   builder: Builder;
+  link: () => Promise<Link>;
   end(): Promise<void>;
 }
 
@@ -91,7 +93,8 @@ export async function openBuilder(
     signal.throwIfAborted();
     await machine.awaken({ hostname: 'builder', machineId: newMachineId() }, AWAKEN_TIMEOUT_MS);
     door = await openBuildDoor(rooms, machine, files.door, request);
-    return { ...door, builder: new Builder(() => machine.link(), signal), end };
+    const link = () => machine.link();
+    return { ...door, builder: new Builder(link, signal), link, end };
   } catch (error) {
     await end();
     throw error;

@@ -14,13 +14,14 @@ import type { DockerfileEnvironment } from '../../environment/index.ts';
 import { buildCacheFiles, buildFiles } from '../../host/layout.ts';
 import { buildImage, buildWithEngine, FileDigests, rememberBuild, Sources } from '../../image/build/index.ts';
 import { type Image, ownArchitecture } from '../../image/index.ts';
+import { sessionHeaders } from '../../machine/builder.ts';
 import type { BuildWish } from '../../protocol/build.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { isEnvFile } from '../../repo/index.ts';
 import type { OnProgress, Rooms } from '../rooms.ts';
 import { userSettings } from '../settings.ts';
 import { SharedWork } from '../shared-work.ts';
-import { newBuildId, openBuilder } from './builder-machine.ts';
+import { type BuilderMachine, newBuildId, openBuilder } from './builder-machine.ts';
 
 export interface WantedBuild {
   environment: DockerfileEnvironment;
@@ -116,6 +117,7 @@ export class Builds {
       onProgress,
     });
     return await this.#inFolder(async (id) => {
+      let machine: BuilderMachine | undefined;
       const { image, withheld, layers } = await buildImage({
         store: rooms.store,
         plan,
@@ -128,7 +130,7 @@ export class Builds {
         openWorkshop: async ({ layers, commands, caches, signal: either }) => {
           const profiles = profilesForCommands(commands);
           onProgress({ step: `the network of the build: ${profiles.join(', ') || 'none'}` });
-          const machine = await openBuilder(rooms, id, {
+          machine = await openBuilder(rooms, id, {
             context,
             repository,
             profiles,
@@ -138,6 +140,21 @@ export class Builds {
           });
           return machine;
         },
+        onFailedRun: build?.debug
+          ? async ({ stage, command, says }) => {
+              const { env, user, workdir, network } = command;
+              await rooms.failedSteps.hold(
+                id,
+                { link: machine!.link, headers: sessionHeaders(stage, network) },
+                signal,
+                () =>
+                  onProgress({
+                    step: 'a step has failed',
+                    failedStep: { id, says, env, user: user || 'root', workdir },
+                  }),
+              );
+            }
+          : undefined,
         signal,
         onProgress,
       });
