@@ -5,7 +5,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createPolicy } from '../../src/egress/policy/judge.ts';
 import { parsePolicy, parsePolicyText } from '../../src/egress/policy/parse.ts';
-import { PROFILES, profileNames, profilesFor } from '../../src/egress/policy/profiles.ts';
+import {
+  PROFILES,
+  profileNames,
+  profilesFor,
+  profilesForCommands,
+} from '../../src/egress/policy/profiles.ts';
 import { syntaxObjection } from '../../src/egress/policy/syntax.ts';
 import { WarrenError } from '../../src/protocol/error.ts';
 
@@ -290,6 +295,14 @@ describe('profiles', () => {
     assert.deepEqual(profilesFor([]), ['git-hosts']);
     assert.deepEqual(profilesFor(['README.md', 'package.json', 'go.mod']), ['npm', 'go', 'git-hosts']);
     assert.deepEqual(profilesFor(['pyproject.toml', 'Cargo.toml']), ['pip', 'cargo', 'git-hosts']);
+    for (const [command, wanted] of [
+      ['apk add --no-cache git && npm ci', ['npm', 'apk']],
+      ['set -e;apk --no-cache add curl', ['apk']],
+      ['adb install app.apk && make', []],
+      ['apt-get update; pip3 install .', ['pip', 'apt']],
+      ['go build ./... && cargo test', ['cargo', 'go', 'git-hosts']],
+    ] as const)
+      assert.deepEqual(profilesForCommands([command]), wanted, command);
     assert.deepEqual(profilesFor(['package.json.bak', 'CLAUDE.md', 'open', 'none', '*']), ['git-hosts']);
   });
 });

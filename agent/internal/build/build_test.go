@@ -3,6 +3,7 @@ package build
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
 	"golang.org/x/sys/unix"
 )
 
@@ -205,6 +208,79 @@ func TestACopyGoesWhereContainerEnginesPutIt(t *testing.T) {
 		} else if got := files(t, root); got != row.want {
 			t.Errorf("%s: got %q, want %q", row.what, got, row.want)
 		}
+	}
+}
+
+func TestAnArchiveIsUnpackedHoweverItIsCompressed(t *testing.T) {
+	var plain bytes.Buffer
+	entries := tar.NewWriter(&plain)
+	if err := entries.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "d/f", Mode: 0o644, Size: 1, Uid: os.Getuid(), Gid: os.Getgid()}); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = entries.Write([]byte("1"))
+	if err := entries.Close(); err != nil {
+		t.Fatal(err)
+	}
+	compress := func(open func(io.Writer) (io.WriteCloser, error)) string {
+		var out bytes.Buffer
+		to, err := open(&out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = to.Write(plain.Bytes())
+		if err := to.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	zipped := compress(func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil })
+	xzed := compress(func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) })
+	for kind, archive := range map[string]string{
+		"tar": plain.String(), "gzip": zipped, "xz": xzed,
+		"zstd": compress(func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) }),
+	} {
+		root := t.TempDir()
+		meant := copying{Dest: "/x/", Folder: true, Sources: []copied{{Name: "a", Extract: true}}}
+		if err := copyInto(t, root, meant, [2]string{"0", archive}); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		} else if got := files(t, root); got != "/x/d/f=1" {
+			t.Errorf("%s: got %q", kind, got)
+		}
+	}
+	// What only begins as one is a file.
+	for _, broken := range []string{xzed[:20], "\x28\xb5\x2f\xfd", "\xfd7zXZ\x00", zipped[:8]} {
+		root := t.TempDir()
+		meant := copying{Dest: "/x/", Folder: true, Sources: []copied{{Name: "a", Extract: true}}}
+		if err := copyInto(t, root, meant, [2]string{"0", broken}); err != nil {
+			t.Errorf("%q: %v", broken, err)
+		} else if got := files(t, root); got != "/x/a="+broken {
+			t.Errorf("got %q, want %q", got, broken)
+		}
+	}
+}
+
+func TestExcludesAreReadAsThoseOfDockerignore(t *testing.T) {
+	for _, row := range []struct {
+		patterns []string
+		path     string
+		want     bool
+	}{
+		{[]string{"a"}, "a", true}, {[]string{"a"}, "a/b", true}, {[]string{"a"}, "ab", false}, {[]string{"a"}, "b/a", false},
+		{[]string{"*.o"}, "x.o", true}, {[]string{"*.o"}, "d/x.o", false}, {[]string{"**/*.o"}, "d/e/x.o", true}, {[]string{"**/*.o"}, "x.o", true},
+		{[]string{"d/**"}, "d/e/f", true}, {[]string{"d/**"}, "d", false}, {[]string{"?[a-c]"}, "xb", true}, {[]string{"?[a-c]"}, "xd", false},
+		{[]string{`\*`}, "*", true}, {[]string{`\*`}, "x", false}, {[]string{"a", "!a/b"}, "a/b", false}, {[]string{"a", "!a/b"}, "a/c", true},
+		{[]string{" a/ "}, "a", true}, {nil, "a", false}, {[]string{"ü*"}, "üx", true}, {[]string{"a.b"}, "axb", false},
+	} {
+		all, err := parseExcludes(row.patterns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := all.match(row.path); got != row.want {
+			t.Errorf("%q of %q: %v, want %v", row.path, row.patterns, got, row.want)
+		}
+	}
+	if _, err := parseExcludes([]string{"[a"}); err == nil {
+		t.Error("an open bracket was taken for a pattern")
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
 	"warren.dev/agent/internal/connect"
 	"warren.dev/agent/internal/place"
 )
@@ -18,6 +20,8 @@ const (
 	// What an archive may become: 1 GiB of zeros is a megabyte.
 	extractMaxBytes   = 64 << 30
 	extractMaxEntries = 1_000_000
+	// As the zstd command takes it by itself.
+	zstdWindowMaxBytes = 128 << 20
 )
 
 var errTooLarge = connect.Errorf("resource_exhausted", "cannot unpack the archive: it has more than %d bytes or %d entries", int64(extractMaxBytes), extractMaxEntries)
@@ -48,6 +52,7 @@ func (c *copier) extract(header *tar.Header, content io.Reader) (done bool, rest
 	if err != nil {
 		return false, nil, connect.Errorf("invalid_argument", "cannot unpack %q: %v", header.Name, err)
 	}
+	defer plain.Close()
 	entries := tar.NewReader(&limited{plain, extractMaxBytes})
 	for count := 0; ; count++ {
 		entry, err := entries.Next()
@@ -72,12 +77,13 @@ func isArchive(file *os.File) bool {
 	if err != nil {
 		return false
 	}
+	defer plain.Close()
 	_, err = tar.NewReader(io.LimitReader(plain, 1<<20)).Next()
 	return err == nil
 }
 
 // decompressed reads the file from its beginning.
-func decompressed(file *os.File) (io.Reader, error) {
+func decompressed(file *os.File) (io.ReadCloser, error) {
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
@@ -87,9 +93,18 @@ func decompressed(file *os.File) (io.Reader, error) {
 	case hasMagic(head, "\x1f\x8b"):
 		return gzip.NewReader(buffered)
 	case hasMagic(head, "BZh"):
-		return bzip2.NewReader(buffered), nil
+		return io.NopCloser(bzip2.NewReader(buffered)), nil
+	case hasMagic(head, "\xfd7zXZ\x00"):
+		plain, err := xz.NewReader(buffered)
+		return io.NopCloser(plain), err
+	case hasMagic(head, "\x28\xb5\x2f\xfd"):
+		plain, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(zstdWindowMaxBytes))
+		if err != nil {
+			return nil, err
+		}
+		return plain.IOReadCloser(), nil
 	}
-	return buffered, nil
+	return io.NopCloser(buffered), nil
 }
 
 func hasMagic(head []byte, magic string) bool {

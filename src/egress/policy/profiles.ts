@@ -1,5 +1,6 @@
 // The profiles by name, and which of them fit a repository.
 
+import { apk } from './profiles/apk.ts';
 import { apt } from './profiles/apt.ts';
 import { cargo } from './profiles/cargo.ts';
 import { claude } from './profiles/claude.ts';
@@ -18,6 +19,7 @@ export const PROFILES = {
   cargo,
   go,
   apt,
+  apk,
   'git-hosts': gitHosts,
   claude,
   codex,
@@ -41,6 +43,7 @@ export function profilesFor(files: readonly string[]): ProfileName[] {
 
 const USED_BY: readonly (readonly [RegExp, ProfileName[]])[] = [
   [/\b(?:apt|apt-get|aptitude|debootstrap|mmdebstrap)\b/, ['apt']],
+  [/(?:^|[\s;&|(])apk\s/, ['apk']],
   [/\b(?:npm|npx|pnpm|yarn|corepack)\b/, ['npm']],
   [/\b(?:pip3?|pipx|poetry|pdm|uv)\b/, ['pip']],
   [/\bcargo\b/, ['cargo', 'git-hosts']],
