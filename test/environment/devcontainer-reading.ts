@@ -2,7 +2,6 @@
 // `read-configuration --include-merged-configuration`, which wants an engine to ask of images and gets a script.
 
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -14,6 +13,7 @@ import {
   type Variables,
 } from '../../src/environment/devcontainer/index.ts';
 import { formatReference } from '../../src/environment/index.ts';
+import { attempt, isRefusal } from './facts.ts';
 
 export interface Configuration {
   name: string;
@@ -27,16 +27,20 @@ export interface Configuration {
 export type Reading = Record<string, unknown>;
 
 const ROOT = '/r/my app';
-const LOCAL_ENV = { USER: 'ada', EMPTY: '', TRICK: '${localEnv:USER}' };
+const LOCAL_ENV = { USER: 'ada', EMPTY: '', TRICK: '${localEnv:USER}', PATH: '/usr/bin:/bin' };
 
-/** Throws what we refuse with. */
-export function ownReading({ path, text, label }: Configuration): Reading {
+/** null: refused, which is an answer too. */
+export function ownAnswer(configuration: Configuration): Reading | null {
+  return attempt(() => ownReading(configuration), isRefusal);
+}
+
+function ownReading({ path, text, label }: Configuration): Reading {
   const file = join(ROOT, path);
   const written = parseDevcontainer(text, path);
-  const workdir = substitute(written.workspaceFolder ?? '/workspaces/my app', variables(file, ''));
-  const said = substitute(written, variables(file, workdir));
+  const workdir = substitute(written.workspaceFolder ?? '/workspaces/my app', variables(''));
+  const said = substitute(written, variables(workdir));
   const environment = toEnvironment(said, file, ROOT);
-  const merged = mergeDefinition(label, said, (entry) => substitute(entry, variables(file, workdir)));
+  const merged = mergeDefinition(label, said, (entry) => substitute(entry, variables(workdir)));
   return sorted({
     environment:
       environment.kind === 'image'
@@ -59,14 +63,13 @@ export function ownReading({ path, text, label }: Configuration): Reading {
   });
 }
 
-function variables(file: string, containerWorkspaceFolder: string): Variables {
-  const labels = { 'devcontainer.config_file': file, 'devcontainer.local_folder': ROOT };
-  const digest = createHash('sha256').update(JSON.stringify(labels)).digest('hex');
+function variables(containerWorkspaceFolder: string): Variables {
   return {
     localEnv: LOCAL_ENV,
     localWorkspaceFolder: ROOT,
     containerWorkspaceFolder,
-    devcontainerId: BigInt(`0x${digest}`).toString(32).padStart(52, '0'),
+    // The reference has no container yet that it could be the identifier of.
+    devcontainerId: '${devcontainerId}',
     containerEnv: null,
   };
 }
@@ -86,36 +89,30 @@ export function referenceReading({ path, text, label }: Configuration, program: 
     writeFileSync(join(home, 'image.json'), image);
     writeFileSync(engine, `#!/bin/sh\n[ "$1" = inspect ] && cat '${join(home, 'image.json')}'\nexit 0\n`);
     chmodSync(engine, 0o755);
-    const read = () => {
-      const { stdout } = spawnSync(
-        process.execPath,
-        [
-          ...[program, 'read-configuration', '--include-merged-configuration', '--docker-path', engine],
-          ...['--workspace-folder', root, '--config', file],
-          // As if it lay elsewhere, for identifiers.
-          ...['--id-label', `devcontainer.local_folder=${ROOT}`],
-          ...['--id-label', `devcontainer.config_file=${join(ROOT, path)}`],
-        ],
-        { encoding: 'utf8', env: { ...LOCAL_ENV, HOME: home, PATH: '/usr/bin:/bin' } },
-      );
-      const line = stdout.trim().split('\n').at(-1) ?? '';
-      return line.startsWith('{') ? JSON.parse(line.replaceAll(root, ROOT)) : null;
-    };
-    let said = read();
-    const missing = said?.configuration ? null : dockerfileOf(text);
-    if (missing !== null) {
-      const place = join(dirname(file), missing);
+    const dockerfile = dockerfileOf(text);
+    if (dockerfile !== null) {
+      const place = join(dirname(file), dockerfile);
       mkdirSync(dirname(place), { recursive: true });
-      writeFileSync(place, 'FROM base\n');
-      said = read();
+      writeFileSync(place, 'FROM base\nFROM base AS stage\n');
     }
-    return said?.mergedConfiguration ? readingOf(said, join(ROOT, path)) : null;
+    const { stdout } = spawnSync(
+      process.execPath,
+      [
+        ...[program, 'read-configuration', '--include-merged-configuration', '--docker-path', engine],
+        ...['--workspace-folder', root, '--config', file],
+      ],
+      { encoding: 'utf8', env: { ...LOCAL_ENV, HOME: home } },
+    );
+    const line = stdout.trim().split('\n').at(-1) ?? '';
+    if (!line.startsWith('{')) return null;
+    const said = JSON.parse(line.replaceAll(root, ROOT));
+    return said.mergedConfiguration ? readingOf(said, join(ROOT, path)) : null;
   } finally {
     rmSync(home, { recursive: true, force: true });
   }
 }
 
-/** Its merged configuration is only told when the Dockerfile is there. */
+/** What is merged is only told when the Dockerfile is there. */
 function dockerfileOf(text: string): string | null {
   return /"docker[Ff]ile"\s*:\s*"([^"]+)"/.exec(text)?.[1] ?? null;
 }
@@ -148,14 +145,14 @@ function readingOf(
       : withTag(configuration['image']),
     containerUser: merged['containerUser'] ?? null,
     remoteUser: merged['remoteUser'] ?? null,
-    containerEnv: merged['containerEnv'] ?? {},
+    containerEnv: { ...merged['containerEnv'], ...engineEnv(configuration['runArgs'] ?? []) },
     remoteEnv: merged['remoteEnv'] ?? {},
     userEnvProbe: merged['userEnvProbe'] ?? 'loginInteractiveShell',
     workspaceFolder: workspace['workspaceFolder'],
     workspaceTarget:
       /(?:target|dst|destination)=([^,"]+)/.exec(workspace['workspaceMount'] ?? '')?.[1] ??
       '/workspaces/my app',
-    initialize: configuration['initializeCommand'] ?? null,
+    initialize: configuration['initializeCommand'] || null,
     onCreateCommand: merged['onCreateCommands'] ?? [],
     updateContentCommand: merged['updateContentCommands'] ?? [],
     postCreateCommand: merged['postCreateCommands'] ?? [],
@@ -171,6 +168,12 @@ function readingOf(
       storageBytes: Number(needs.storage ?? 0) || null,
     },
   });
+}
+
+/** An engine would read it of its arguments. */
+function engineEnv(runArgs: string[]): Record<string, string> {
+  const pairs = runArgs.flatMap((arg, at) => (arg === '-e' ? [runArgs[at + 1]!.split('=')] : []));
+  return Object.fromEntries(pairs.map(([name, ...value]) => [name, value.join('=')]));
 }
 
 /** It leaves them as they were written; an engine reads them. */
@@ -194,11 +197,18 @@ function withTag(image: string): string {
   return `docker.io/${named.includes('/') ? '' : 'library/'}${named}`;
 }
 
-/** JSON without what is undefined, its keys in order. */
+/** What a file that says nothing means, and so is left out. */
+const USUAL = [
+  ...['[]', '{}', 'null', '"updateContentCommand"', '"loginInteractiveShell"', '"/workspaces/my app"'],
+  '{"cpus":null,"memoryBytes":null,"storageBytes":null}',
+];
+
+/** JSON without what is undefined or usual, its keys in order. */
 function sorted(value: Reading): Reading {
   const inOrder = (_: string, each: unknown) =>
     typeof each === 'object' && each !== null && !Array.isArray(each)
       ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1)))
       : each;
-  return JSON.parse(JSON.stringify(value, inOrder)) as Reading;
+  const all = Object.entries(JSON.parse(JSON.stringify(value, inOrder)) as Reading);
+  return Object.fromEntries(all.filter(([, each]) => !USUAL.includes(JSON.stringify(each))));
 }

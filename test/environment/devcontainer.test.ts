@@ -16,6 +16,7 @@ import {
   type Variables,
   withUserEnvironment,
 } from '../../src/environment/devcontainer/index.ts';
+import { randomFrom } from '../fuzz/mutate.ts';
 
 const read = (value: unknown) => parseDevcontainer(JSON.stringify(value), 'devcontainer.json');
 const refused = (value: unknown, why: RegExp) =>
@@ -253,6 +254,30 @@ describe('what an image’s label and devcontainer.json say', () => {
     assert.throws(() => mergeDefinition(null, { ...there, workspaceFolder: '/a/../..' }), /absolute path/);
   });
 
+  it('has of runArgs what can be had, silence for what is so anyhow, and a notice for the rest', () => {
+    const runArgs = [
+      ...[
+        '-e',
+        'A=1=2',
+        '--env=B=',
+        '--env',
+        'HOME',
+        '--init',
+        '--cap-add=SYS_PTRACE',
+        '--security-opt',
+        'x=y',
+      ],
+      ...['--network=host', '--gpus', 'all', '-p', '80:80', '--device', '--rm', 'odd', '-e'],
+    ];
+    const merged = mergeDefinition(null, read({ image: 'a', runArgs, containerEnv: { A: '0', C: '3' } }));
+    assert.deepEqual(merged.containerEnv, { A: '1=2', B: '', C: '3' });
+    assert.equal(
+      merged.notices.join(),
+      'runArgs: no container engine runs here, so --env HOME, --network=host, --gpus all, -p 80:80, --device has no effect',
+    );
+    assert.deepEqual(mergeDefinition(null, read({ image: 'a', runArgs: ['--init'] })).notices, []);
+  });
+
   it('has the variables of the label put in before it is understood', () => {
     const label = '[{"mounts": ["source=x,target=${containerWorkspaceFolder}/node_modules"]}]';
     assert.throws(() => mergeDefinition(label, read({ image: 'a' })), /no absolute path/);
@@ -461,6 +486,57 @@ describe('lifecycle commands', () => {
       status: 5,
       stdout: "yes  it's unset /probed\nerr\n",
     });
+  });
+
+  it('get their words whole, whatever form, name and shell', () => {
+    const random = randomFrom(1);
+    const odd = [
+      "'",
+      '"',
+      '$',
+      '`',
+      '\\',
+      ';',
+      '|',
+      '&',
+      '!',
+      ' ',
+      '*',
+      '{',
+      '~',
+      '#',
+      '%s',
+      '-n',
+      'ü',
+      '$(x)',
+      'N0nce',
+    ];
+    const word = () => Array.from({ length: random(6) }, () => odd[random(odd.length)]).join('');
+    for (let round = 0; round < 40; round++) {
+      const shell = shells[round % shells.length]!;
+      const words = Array.from({ length: 1 + random(4) }, word);
+      const asLine = `printf '[%s]' ${words.map(quoteWord).join(' ')}`;
+      const asList = ['printf', '[%s]', ...words];
+      const printed = words.map((each) => `[${each}]`).join('');
+      const named = Object.fromEntries([word(), word()].map((name, at) => [name, at ? asLine : asList]));
+      const { stdout, status } = run(
+        withUserEnvironment(commandsScript([asLine, asList, ['echo'], named], 'xyzzy'), {
+          userEnvProbe: round % 2 ? 'none' : 'loginShell',
+          remoteEnv: { WORDS: words[0]! },
+        }),
+        { HOME: '/nowhere', SHELL: shell },
+        shell,
+      );
+      const [first, ...lines] = stdout.split('\n');
+      assert.equal(first, printed + printed);
+      assert.deepEqual(
+        lines.slice(0, -1).sort(),
+        Object.keys(named)
+          .map((name) => `[${name}] ${printed}`)
+          .sort(),
+      );
+      assert.equal(status, 0);
+    }
   });
 
   it('stay inside their quotes whatever they hold', () => {

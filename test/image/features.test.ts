@@ -2,12 +2,24 @@
 // implementation orders them and writes the Dockerfile.
 
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { after, describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { stageFeatures } from '../../src/image/features/stage-features.ts';
 import type { Image } from '../../src/image/index.ts';
+import { digestOf, type Entry, makeTar, push } from './make-image.ts';
+import { type RunningRegistry, registryProgram, startRegistry } from './registry-program.ts';
 
 const top = mkdtempSync(join(tmpdir(), 'warren-features-test-'));
 after(() => rmSync(top, { recursive: true, force: true }));
@@ -34,7 +46,12 @@ function repository(files: Record<string, string>): string {
   return root;
 }
 
-function stage(root: string, features: Record<string, unknown>, file = '.devcontainer/devcontainer.json') {
+function stage(
+  root: string,
+  features: Record<string, unknown>,
+  file = '.devcontainer/devcontainer.json',
+  fresh = false,
+) {
   const told: string[] = [];
   const environment = stageFeatures({
     store: join(top, 'store'),
@@ -42,7 +59,7 @@ function stage(root: string, features: Record<string, unknown>, file = '.devcont
     config: { features },
     file: join(root, file),
     root,
-    fresh: false,
+    fresh,
     signal: new AbortController().signal,
     onProgress: ({ step }) => told.push(step),
   });
@@ -109,5 +126,76 @@ describe('features of the repository', () => {
     const root = repository({});
     const place = join('..', elsewhere.split('/').at(-1)!, '.devcontainer/devcontainer.json');
     assert.deepEqual(installed((await stage(root, { './mine': {} }, place)).text), ['mine']);
+  });
+});
+
+const found = registryProgram();
+
+describe('features of a registry', { skip: 'missing' in found && found.missing }, () => {
+  let registry: RunningRegistry;
+  before(async () => {
+    registry = await startRegistry((found as { program: string }).program, join(top, 'registry'));
+  });
+  after(() => registry.stop());
+
+  async function publish(id: string, tag: string, entries: Entry[]): Promise<void> {
+    const layer = await makeTar([
+      { name: 'devcontainer-feature.json', content: JSON.stringify({ id, version: '1.2.3' }) },
+      { name: 'install.sh', content: `echo installing ${id} ${tag}\n`, mode: 0o755 },
+      ...entries,
+    ]);
+    const config = Buffer.from('{}');
+    const part = (bytes: Buffer, mediaType: string) => ({
+      mediaType,
+      digest: digestOf(bytes),
+      size: bytes.length,
+    });
+    const manifest = Buffer.from(
+      JSON.stringify({
+        schemaVersion: 2,
+        mediaType: 'application/vnd.oci.image.manifest.v1+json',
+        config: part(config, 'application/vnd.devcontainers'),
+        layers: [part(layer, 'application/vnd.devcontainers.layer.v1+tar')],
+      }),
+    );
+    const blobs = new Map([config, layer].map((bytes) => [digestOf(bytes), bytes]));
+    await push(registry.url, `team/${id}`, tag, { manifest, digest: digestOf(manifest), blobs });
+  }
+
+  const local = () => registry.host.replace('127.0.0.1', 'localhost');
+
+  it('are fetched, once, and stand beside those of the repository', async () => {
+    await publish('tool', '1', []);
+    const tool = { [`${local()}/team/tool:1`]: { option: "it's" } };
+    const root = repository(feature('mine', { dependsOn: tool }));
+    const wanted = { './mine': {} };
+    const { text, contexts, told } = await stage(root, wanted);
+    assert.deepEqual([installed(text), told.length], [['tool', 'mine'], 1], text);
+    const content = contexts['dev_containers_feature_content_source']!;
+    assert.match(readFileSync(join(content, 'tool_0/install.sh'), 'utf8'), /installing tool 1/);
+    await publish('tool', '1', [{ name: 'more', content: 'x' }]);
+    assert.equal((await stage(root, wanted)).told.length, 0);
+    assert.equal((await stage(root, wanted, undefined, true)).told.length, 1);
+  });
+
+  it('that are not there are told of by name', async () => {
+    await assert.rejects(stage(repository({}), { [`${local()}/team/none:1`]: {} }), {
+      code: 'environment.features',
+      message: /team\/none/,
+    });
+  });
+
+  it('leave nothing outside of their folder, and links are only links', async () => {
+    const mark = `warren-${createHash('sha256').update(top).digest('hex').slice(0, 12)}`;
+    await publish('bad', '1', [
+      { name: `../../../../../../../../tmp/${mark}`, content: 'x' },
+      { name: 'link', type: 'symlink', linkname: '/etc/passwd' },
+    ]);
+    const staged = await stage(repository({}), { [`${local()}/team/bad:1`]: {} }).catch(() => null);
+    assert.ok(!existsSync(join('/tmp', mark)));
+    if (!staged) return;
+    const folder = join(staged.contexts['dev_containers_feature_content_source']!, 'bad_0');
+    const link = lstatSync(join(folder, 'link'), { throwIfNoEntry: false });
+    assert.ok(!link || link.isSymbolicLink());
   });
 });

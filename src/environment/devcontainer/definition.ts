@@ -6,6 +6,7 @@ import * as v from 'valibot';
 import { WarrenError } from '../../protocol/error.ts';
 import { DEPTH_MAX, tooDeep } from './depth.ts';
 import { type Mount, readMount } from './mount.ts';
+import { readRunArgs } from './run-args.ts';
 import {
   type Command,
   type DevcontainerFile,
@@ -66,7 +67,8 @@ export function mergeDefinition(
   const last = <Key extends keyof Metadata>(key: Key) => entries.findLast((entry) => entry[key])?.[key];
   const all = <Value>(pick: (entry: Metadata) => Value | null | undefined): Value[] =>
     entries.flatMap((entry) => pick(entry) ?? []);
-  const notices = [...noticesOf(file)];
+  const runArgs = readRunArgs(file.runArgs ?? []);
+  const notices = [...noticesOf(file, runArgs.left)];
   // "" is how a file says that nothing is to be mounted: the repository lies where it always does then.
   const workspace = file.workspaceMount ? readMount(file.workspaceMount) : null;
   const mounts = new Map<string, Mount>();
@@ -85,13 +87,13 @@ export function mergeDefinition(
     notices.push('hostRequirements: a machine has no GPU');
   const most = (key: 'memory' | 'storage') =>
     all((entry) => entry.hostRequirements?.[key]).reduce<number | null>(
-      (before, size) => Math.max(before ?? 0, bytesOf(size)),
+      (before, size) => Math.max(before ?? 0, bytesOf(size)) || null,
       null,
     );
   return {
     containerUser: userOf('containerUser', last('containerUser')),
     remoteUser: userOf('remoteUser', last('remoteUser')),
-    containerEnv: Object.assign({}, ...all((entry) => entry.containerEnv)),
+    containerEnv: Object.assign({}, ...all((entry) => entry.containerEnv), runArgs.env),
     remoteEnv: Object.assign({}, ...all((entry) => entry.remoteEnv)),
     userEnvProbe: last('userEnvProbe') ?? 'loginInteractiveShell',
     workspaceFolder: folderOf(file.workspaceFolder),
@@ -184,11 +186,11 @@ function folderOf(folder: string | undefined): string | null {
   });
 }
 
-function noticesOf(file: DevcontainerFile): string[] {
+function noticesOf(file: DevcontainerFile, runArgs: readonly string[]): string[] {
   const notices: string[] = [];
-  if (file.runArgs && file.runArgs.length > 0)
+  if (runArgs.length > 0)
     notices.push(
-      `runArgs: no container engine runs here, so ${file.runArgs.slice(0, 5).join(' ')} has no effect`,
+      `runArgs: no container engine runs here, so ${runArgs.slice(0, 5).join(', ')} has no effect`,
     );
   if (file.build?.options && file.build.options.length > 0)
     notices.push(

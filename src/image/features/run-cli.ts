@@ -50,7 +50,8 @@ export async function runCli({ workspace, file, base, folder, signal }: CliReque
   await writeFile(join(folder, 'inspect.json'), JSON.stringify([inspectOf(base)]));
   const words = ['build', '--docker-path', engine, '--workspace-folder', workspace, '--config', file];
   try {
-    await run(process.execPath, [cliProgram(), ...words, '--image-name', 'warren'], {
+    // A registry's word alone sends credentials to no other host.
+    await run(process.execPath, [cliProgram(), ...words, '--image-name', 'warren', '--oci-auth-hardening'], {
       env: { ...passedOn(), HOME: folder, TMPDIR: temporary, WARREN_FEATURES: folder },
       timeoutMs: TIMEOUT_MS,
       maxOutputBytes: OUTPUT_MAX_BYTES,

@@ -3,7 +3,7 @@
 // never runs the command itself: the person's own command line does.
 
 import { createHash } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, realpath } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { normalize } from 'node:path/posix';
 import * as v from 'valibot';
@@ -30,8 +30,8 @@ export async function checkInitialize(
   { file, shown }: Devcontainer,
   done: string | null,
 ): Promise<Bind[]> {
-  const command = file.initializeCommand ?? null;
-  const binds = bindsOf(file);
+  const command = file.initializeCommand || null;
+  const binds = await bindsOf(file);
   if ((command === null && binds.length === 0) || done === 'skip') return [];
   const text = command === null ? '' : commandText(command);
   const named = text === '' ? [] : namedFiles(await trackedFiles(repository.root), text);
@@ -53,11 +53,16 @@ export async function checkInitialize(
   });
 }
 
-function bindsOf(file: Devcontainer['file']): Bind[] {
-  return (file.mounts ?? [])
+/** By where their sources really are: a yes to a folder of the repository is none to where a link of it will lead one day. */
+async function bindsOf(file: Devcontainer['file']): Promise<Bind[]> {
+  const binds = (file.mounts ?? [])
     .map((wish) => readMount(wish))
     .filter(({ type, source }) => type === 'bind' && source.startsWith('/'))
-    .map(({ source, target }) => ({ source, target: normalize(target).replace(/(.)\/$/, '$1') }));
+    .map(async ({ source, target }) => ({
+      source: await realpath(source).catch(() => source),
+      target: normalize(target).replace(/(.)\/$/, '$1'),
+    }));
+  return await Promise.all(binds);
 }
 
 /** What a runner reads that is named by no word. */
