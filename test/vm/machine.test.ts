@@ -176,10 +176,15 @@ async function templateInUse(): Promise<string> {
 }
 
 /** Of contents, modes and times; tar passes over the holes of sparse files. */
+/** Of contents: when it was used last, the time of its record says. */
 function digest(folder: string): string {
-  return execFileSync('sh', ['-c', 'tar --sparse --sort=name -cf - -C "$1" . | sha256sum', 'sh', folder], {
-    encoding: 'utf8',
-  });
+  return execFileSync(
+    'sh',
+    ['-c', 'tar --sparse --sort=name --mtime=@0 -cf - -C "$1" . | sha256sum', 'sh', folder],
+    {
+      encoding: 'utf8',
+    },
+  );
 }
 
 /** A call to the agent by way of the daemon, as an SDK makes it. */

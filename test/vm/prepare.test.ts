@@ -13,8 +13,11 @@ const up = async (cwd: string, name: string, flags: string[] = []) =>
   await warren.json<UpResult>(['up', '--name', name, ...flags], { cwd });
 const reused = ({ layers }: UpResult) =>
   Object.fromEntries(layers.map((layer) => [layer.kind, layer.reused]));
-const templates = () =>
-  readdirSync(join(warren.env['WARREN_STORE']!, 'templates')).filter((name) => !name.startsWith('.')).length;
+/** Prepared for a repository: other tests share the store. */
+const prepared = async (repository: string) =>
+  (await warren.json<TemplateView[]>(['template', 'ls'])).filter(
+    ({ preparedFor }) => preparedFor === repository,
+  );
 
 const PREPARE = [
   'mkdir -p node_modules && cp package-lock.json node_modules/lock && cat /proc/sys/kernel/random/uuid > node_modules/made',
@@ -92,21 +95,20 @@ describe('a repository that is prepared', { timeout: 300_000 }, () => {
     const repository = warren.repository('unprepared', {
       'warren.json': JSON.stringify({ prepare: 'echo so far; echo "it broke" >&2; exit 7' }),
     });
-    const before = templates();
     const { stderr } = await warren.fails(['up', '--detach'], 'prepare.failed', { cwd: repository });
     assert.match(stderr, /exited with 7\s+so far\s+it broke/);
     assert.match(stderr, /warren up --no-prepare/);
     const log = /\S+prepare\.log/.exec(stderr)?.[0];
     assert.match(readFileSync(log!, 'utf8'), /so far\nit broke\n/);
     assert.deepEqual(await warren.json(['ls']), []);
-    assert.equal(templates(), before);
+    assert.deepEqual(await prepared(repository), []);
 
     const endless = warren.repository('endless', {
       'warren.json': JSON.stringify({ prepare: { run: 'sleep 1000', timeout: 2 } }),
     });
     const late = await warren.fails(['up', '--detach'], 'prepare.failed', { cwd: endless });
     assert.match(late.stderr, /not done after 2 s/);
-    assert.equal(templates(), before);
+    assert.deepEqual(await prepared(endless), []);
   });
 
   it('reaches what the policy lets it, and says what it did not', async () => {
@@ -121,7 +123,6 @@ describe('a repository that is prepared', { timeout: 300_000 }, () => {
     const repository = warren.repository('given-up', {
       'warren.json': JSON.stringify({ prepare: 'sleep 1001' }),
     });
-    const before = templates();
     let pid = 0;
     const making = warren.run(['up', '--detach'], { cwd: repository, onStart: (started) => (pid = started) });
     const log = join(warren.data, 'projects');
@@ -134,7 +135,7 @@ describe('a repository that is prepared', { timeout: 300_000 }, () => {
     process.kill(pid, 'SIGINT');
     assert.equal((await making).code, 130);
     await until('its end', async () => ((await warren.ok(['ls', '--json'])) === '[]\n' ? true : undefined));
-    assert.equal(templates(), before);
+    assert.deepEqual(await prepared(repository), []);
   });
 
   it('is given up when the disk is full, and says so', async () => {
@@ -157,7 +158,6 @@ describe('a repository that is prepared', { timeout: 300_000 }, () => {
     const repository = warren.repository('killed', {
       'warren.json': JSON.stringify({ prepare: 'sleep 1000' }),
     });
-    const before = templates();
     const making = warren.run(['up', '--detach'], { cwd: repository });
     const { pid } = await warren.json<{ pid: number }>(['daemon', 'status']);
     // Machines of others may run beside it.
@@ -170,6 +170,6 @@ describe('a repository that is prepared', { timeout: 300_000 }, () => {
     assert.notEqual((await making).code, 0);
     assert.deepEqual(await warren.json(['ls']), []);
     await until('its end', () => !existsSync(`/proc/${box}`));
-    assert.equal(templates(), before);
+    assert.deepEqual(await prepared(repository), []);
   });
 });

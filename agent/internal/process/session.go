@@ -1,6 +1,7 @@
 package process
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"sync"
@@ -46,7 +47,43 @@ type output struct {
 	stream     string
 	chunkBytes int
 	published  atomic.Int64
-	held       atomic.Bool // something was read and is not published yet
+	held       atomic.Bool // something was read, or is being, and is not published yet
+}
+
+// read takes what is there, and waits for something. Held is set before anything is taken: between the two a busy
+// machine may let a tenth of a second go by, and an end that came meanwhile would come first.
+func (o *output) read(buffer []byte) (n int, err error) {
+	if o.stream == "pty" { // made blocking by who sets its size; its end is the end of all that hold it
+		n, err = o.file.Read(buffer)
+		o.held.Store(n > 0)
+		return n, err
+	}
+	raw, err := o.file.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	waited := raw.Read(func(fd uintptr) bool {
+		o.held.Store(true)
+		for {
+			if n, err = unix.Read(int(fd), buffer); err != unix.EINTR {
+				break
+			}
+		}
+		if err != unix.EAGAIN {
+			return true
+		}
+		o.held.Store(false)
+		return false
+	})
+	switch {
+	case waited != nil:
+		return 0, waited
+	case err != nil:
+		return 0, err
+	case n == 0:
+		return 0, io.EOF
+	}
+	return n, nil
 }
 
 // pending is how much was written and not read yet.
@@ -124,14 +161,13 @@ func (s *session) pump(from *output) {
 	defer from.file.Close()
 	buffer := make([]byte, from.chunkBytes)
 	for {
-		n, err := from.file.Read(buffer)
+		n, err := from.read(buffer)
 		if n > 0 {
-			from.held.Store(true)
 			s.publish(dataEvent(from.stream, buffer[:n]))
 			from.published.Add(int64(n))
 			s.lastOutput.Store(int64(time.Since(processStart)))
-			from.held.Store(false)
 		}
+		from.held.Store(false)
 		if err != nil {
 			return
 		}
