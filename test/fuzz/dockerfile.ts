@@ -11,6 +11,7 @@ import {
   scratchBase,
 } from '../../src/environment/dockerfile/index.ts';
 import { WarrenError } from '../../src/protocol/error.ts';
+import { kindOfRefusal } from './target.ts';
 
 export const seeds = [
   'ARG BASE=debian\nFROM $BASE AS build\nARG V=1\nENV PATH=/x:$PATH A="b c"\nWORKDIR src\nRUN --mount=type=cache,target=/c make "$V" ${A%c} \\\n # comment\n  -j2\n',
@@ -19,19 +20,23 @@ export const seeds = [
   '\uFEFF#syntax=docker/dockerfile:1\r\nFROM a\r\nCMD run\r\nENTRYPOINT []\r\nSHELL ["/bin/sh"]\r\n',
 ];
 
-export function run(bytes: Buffer): void {
+export function run(bytes: Buffer): string {
   const first = planned(bytes);
   if (!isDeepStrictEqual(first, planned(bytes))) throw new Error('planned otherwise the second time');
-  for (const { steps } of first ?? [])
+  if (typeof first === 'string') return first;
+  for (const { steps } of first)
     for (const step of steps) {
       const places = [...('dest' in step ? [step.dest] : []), ...('path' in step ? [step.path] : [])];
       for (const place of places)
         if (!place.startsWith('/') || /\/\.\.?(?:\/|$)|\0/.test(place))
           throw new Error(`a place that is not absolute and clean: ${place}`);
     }
+  const kinds = first.flatMap(({ steps }) => steps.map(({ kind }) => kind));
+  return `${first.length} stages: ${[...new Set(kinds)].sort().join(' ')}`;
 }
 
-function planned(bytes: Buffer): StepsPlan[] | null {
+/** Or what kind of refusal it was. */
+function planned(bytes: Buffer): StepsPlan[] | string {
   try {
     const plan = planStages(parseDockerfile(bytes), {
       target: null,
@@ -47,7 +52,7 @@ function planned(bytes: Buffer): StepsPlan[] | null {
     }
     return [...done.values()];
   } catch (error) {
-    if (error instanceof WarrenError && /:\d+:\d+: /.test(error.message)) return null;
+    if (error instanceof WarrenError && /:\d+:\d+: /.test(error.message)) return kindOfRefusal(error);
     throw error;
   }
 }

@@ -5,6 +5,7 @@ import { TarIndexer } from '../../src/image/tar-index.ts';
 import { Tree } from '../../src/image/tree.ts';
 import { WarrenError } from '../../src/protocol/error.ts';
 import { makeTar } from '../image/make-image.ts';
+import { kindOfRefusal } from './target.ts';
 
 export const seeds = [
   await makeTar([
@@ -22,8 +23,9 @@ export const seeds = [
   ]),
 ];
 
-export function run(bytes: Buffer): void {
+export function run(bytes: Buffer): string {
   const repaired = repair(bytes);
+  let answer = '';
   for (const chunkBytes of [repaired.length || 1, 37]) {
     try {
       const indexer = new TarIndexer();
@@ -36,10 +38,15 @@ export function run(bytes: Buffer): void {
       const tree = new Tree();
       tree.apply(entries);
       encodeErofs(tree.root, [{ bytes: Math.ceil(repaired.length / 512) * 512, isDevice: true }]);
+      answer = [...new Set(entries.map(({ kind, xattrs }) => `${kind}${xattrs.size > 0 ? '+' : ''}`))]
+        .sort()
+        .join(' ');
     } catch (error) {
       if (!(error instanceof WarrenError)) throw error;
+      answer = kindOfRefusal(error);
     }
   }
+  return answer;
 }
 
 /** Most of what was changed would fail at the checksum: it is made right, for every block that may be a header. */

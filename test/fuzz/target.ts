@@ -12,3 +12,12 @@ export interface Target {
 }
 
 export type Ran = string | void;
+
+/** What a refusal says, without what it quotes and counts. */
+export function kindOfRefusal({ message }: Error): string {
+  return message
+    .replaceAll(/"(?:[^"\\]|\\.)*"?/gs, '"…"')
+    .replaceAll(/\d+/g, 'N')
+    .replace(/^.*?N:N: /s, '')
+    .slice(0, 70);
+}

@@ -114,6 +114,71 @@ describe('the index of a tar', () => {
     assert.equal(entries.length, 1);
   });
 
+  it('is whole without a block of zeros, and may be nothing', () => {
+    assert.equal(index(header('a')).length, 1);
+    assert.equal(index(Buffer.alloc(0), 1).length, 0);
+    assert.equal(index(Buffer.alloc(1024)).length, 0);
+  });
+
+  it('passes over headers for the whole archive, as git writes them', () => {
+    const comment = '52 comment=0123456789012345678901234567890123456789\n';
+    const [entry, ...more] = index(
+      Buffer.concat([header('pax_global_header', { kind: 'g', size: octal(52) }), data(comment), header('a')]),
+    );
+    assert.deepEqual([entry!.path, more.length], ['a', 0]);
+  });
+
+  it('believes a PAX header more than the one behind it, and the last of two', () => {
+    const x = (text: string) => [header('x', { kind: 'x', size: octal(text.length) }), data(text)];
+    const entries = index(
+      Buffer.concat([
+        ...x('9 size=3\n13 path=long\n17 mtime=-1.2500\n'),
+        header('short', { size: octal(0) }),
+        data('abc'),
+        ...x('10 path=b\n'),
+        ...x('10 path=c\n'),
+        header('d'),
+        header('e'),
+      ]),
+    );
+    assert.deepEqual(
+      entries.map(({ path, size }) => `${path} ${size}`),
+      ['long 3', 'c 0', 'e 0'],
+    );
+    assert.deepEqual([entries[0]!.mtime, entries[0]!.mtimeNs], [-2, 750_000_000]);
+  });
+
+  it('joins the two halves of a ustar name, and of GNU’s own format it takes one', () => {
+    const long = header('name');
+    const withPrefix = (block: Buffer): Buffer => {
+      block.write('folder', 345, 'latin1');
+      block.fill(0x20, 148, 156);
+      const sum = block.reduce((total, byte) => total + byte, 0);
+      block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+      return block;
+    };
+    assert.equal(index(withPrefix(long))[0]!.path, 'folder/name');
+    assert.equal(index(withPrefix(header('name', { magic: 'ustar  \0' })))[0]!.path, 'name');
+  });
+
+  it('takes contiguous files for files, numbers with spaces, and names that fill their field', () => {
+    const name = 'n'.repeat(100);
+    const entries = index(
+      Buffer.concat([
+        header(name, { kind: '7', size: octal(1), mode: '   644 \0' }),
+        data('x'),
+        header('b', { uid: '\0\0\0\0\0\0\0\0' }),
+      ]),
+    );
+    assert.deepEqual(
+      entries.map(({ kind, path, mode, uid }) => [kind, path, mode, uid]),
+      [
+        ['file', name, 0o644, 0],
+        ['file', 'b', 0o644, 0],
+      ],
+    );
+  });
+
   it('passes over the attributes of overlay file systems', async () => {
     const [entry] = index(
       await makeTar([
