@@ -73,6 +73,7 @@ export async function openSharedWorkshop(): Promise<SharedWorkshop> {
       builder: prefixed(machine.builder, prefix),
       certificatePem: machine.certificatePem,
       denied: async () => [],
+      broken: async () => undefined,
       end: async () => {},
     }),
     close: async () => {

@@ -123,7 +123,11 @@ describe('the index of a tar', () => {
   it('passes over headers for the whole archive, as git writes them', () => {
     const comment = '52 comment=0123456789012345678901234567890123456789\n';
     const [entry, ...more] = index(
-      Buffer.concat([header('pax_global_header', { kind: 'g', size: octal(52) }), data(comment), header('a')]),
+      Buffer.concat([
+        header('pax_global_header', { kind: 'g', size: octal(52) }),
+        data(comment),
+        header('a'),
+      ]),
     );
     assert.deepEqual([entry!.path, more.length], ['a', 0]);
   });

@@ -13,7 +13,7 @@ import { staticBusybox } from '../image/debian-program.ts';
 import { busyboxEntries, makeImage, makeTar, push } from '../image/make-image.ts';
 import { type RunningRegistry, registryProgram, startRegistry } from '../image/registry-program.ts';
 import { allow, DENIED, openDoorWarren, origin, web } from './door-origins.ts';
-import { type Ended, processes, until, write } from './harness.ts';
+import { type Ended, inSmall, processes, until, write } from './harness.ts';
 import { openTerminal } from './terminal.ts';
 
 const found = registryProgram();
@@ -376,6 +376,24 @@ RUN --network=none ["/bin/busybox", "sh", "-c", "! wget -T 2 -qO- ${url}"]
     // What a finished step wrote into a cache is there.
     const again = await build({ Dockerfile: `FROM ${base}\n${first}\n` }, ['--no-cache']);
     assert.match(again.stderr, /^ +runs 1$/m);
+  });
+
+  it('is given up when the disk of this computer is full, and says so', async () => {
+    // Daemon and data in a small file system of their own, which something else fills while a step runs.
+    const home = join(warren.home, 'small');
+    const line =
+      'RUN ["/busybox", "sh", "-c", "echo STARTED; busybox sleep 6; busybox dd if=/dev/urandom of=/big bs=1M count=500; busybox sync"]';
+    const small = join(home, 'store');
+    const script = `
+      mkdir -m 700 -p '${small}' '${home}/c'; cp '${store}/accelerator.json' '${small}/' 2>/dev/null || true
+      ln -s '${store}/kernels' '${small}/kernels'; cd '${home}/c'; cp '${busybox}' busybox
+      printf 'FROM scratch\\nCOPY busybox /\\nENV PATH=/\\n%s\\n' '${line}' > Dockerfile
+      ("$W" template build --env ./Dockerfile > ../said 2>&1 || echo "code $?" >> ../said) &
+      for i in $(seq 600); do grep -q ^STARTED '${small}/build.log' 2>/dev/null && break; sleep 0.1; done
+      head -c $(( $(df --output=avail -B1 . | tail -1) - 100000000 )) /dev/zero > ../ballast
+      wait; cat ../said; ls '${home}/.local/share/warren/builds' | wc -l; "$W" daemon stop >/dev/null 2>&1`;
+    const said = inSmall(warren, 2700, home, script, { HOME: home, WARREN_STORE: small });
+    assert.match(said, /the disk of this computer is full[\s\S]*\[host\.disk-full\][\s\S]*code 1\n0\n/);
   });
 
   function stepRuns(): boolean {

@@ -126,6 +126,8 @@ async function runAll(stages: Stages, request: BuildRequest, report: StepReport[
         report.push(await runStep(bench, stage, keyed, store, latest));
       }
     }
+  } catch (error) {
+    throw (signal.aborted ? undefined : await workshop.broken()) ?? error;
   } finally {
     await log.close();
     await workshop.end();

@@ -1,6 +1,7 @@
 // What a build needs of a machine in which steps run. The conductor hands one in; nothing here knows how it is made.
 
 import type { Duplex, Readable } from 'node:stream';
+import type { WarrenError } from '../../protocol/error.ts';
 import type { Layer } from '../image.ts';
 
 /** A tree that can be read in it. */
@@ -77,6 +78,8 @@ export interface Workshop {
   certificatePem: string;
   /** What wanted out and was not let through, a line each. */
   denied(): Promise<string[]>;
+  /** Why the machine cannot go on; undefined: nothing is known. */
+  broken(): Promise<WarrenError | undefined>;
   end(): Promise<void>;
 }
 

@@ -3,6 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { mkdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { ensureRoom, freeMib } from '../../host/disk-space.ts';
 import { buildFiles, machineRuntimeFolder, machineSockets } from '../../host/layout.ts';
 import { Builder } from '../../machine/builder.ts';
 import type { Layer, MachineSpec } from '../../machine/driver.ts';
@@ -10,6 +11,7 @@ import { newMachineId } from '../../machine/identity.ts';
 import type { Link } from '../../machine/link/link.ts';
 import { Machine } from '../../machine/machine.ts';
 import { makeDisk } from '../../machine/make-disk.ts';
+import { WarrenError } from '../../protocol/error.ts';
 import type { Rooms } from '../rooms.ts';
 import { type BuildDoor, openBuildDoor } from './build-door.ts';
 import { claimDisk, keepCaches, takeCaches } from './caches.ts';
@@ -29,6 +31,8 @@ export interface BuilderRequest {
 export interface BuilderMachine extends BuildDoor {
   builder: Builder;
   link: () => Promise<Link>;
+  /** Why it cannot go on; undefined: nothing is known. */
+  broken(): Promise<WarrenError | undefined>;
   end(): Promise<void>;
 }
 
@@ -36,6 +40,9 @@ const CPUS = 2;
 const MEMORY_MIB = 2048;
 const DISK_GIB = 32;
 const AWAKEN_TIMEOUT_MS = 120_000;
+/** What steps may write before anything else is said. */
+const DISK_ROOM_MIB = 256;
+const OUT_OF_ROOM_MIB = 16;
 
 export function newBuildId(): string {
   return `build-${randomBytes(6).toString('hex')}`;
@@ -50,6 +57,7 @@ export async function openBuilder(
   const { signal, layers, context, caches } = request;
   const files = buildFiles(rooms.layout, id);
   const runtime = machineRuntimeFolder(rooms.layout, id);
+  await ensureRoom(files.folder, MEMORY_MIB + DISK_ROOM_MIB, 'a builder machine');
   await mkdir(runtime, { recursive: true, mode: 0o700 });
   if (!(caches && (await takeCaches(rooms.layout, id, context)))) {
     await makeDisk(files.disk, DISK_GIB, { signal });
@@ -78,6 +86,16 @@ export async function openBuilder(
   });
   const cancel = () => void machine.kill();
   signal.addEventListener('abort', cancel, { once: true });
+  let isDiskFull = false;
+  machine.once('diskFull', () => {
+    isDiskFull = true;
+    cancel();
+  });
+  const broken = async () => {
+    // Memory that finds no room ends the VMM, which tells nobody.
+    const isOut = !machine.alive && !signal.aborted && (await freeMib(files.folder)) < OUT_OF_ROOM_MIB;
+    return isDiskFull || isOut ? diskFull(files.folder) : undefined;
+  };
   let door: BuildDoor | undefined;
   const end = async () => {
     signal.removeEventListener('abort', cancel);
@@ -94,9 +112,18 @@ export async function openBuilder(
     await machine.awaken({ hostname: 'builder', machineId: newMachineId() }, AWAKEN_TIMEOUT_MS);
     door = await openBuildDoor(rooms, machine, files.door, request);
     const link = () => machine.link();
-    return { ...door, builder: new Builder(link, signal), link, end };
+    return { ...door, builder: new Builder(link, signal), link, broken, end };
   } catch (error) {
+    const why = await broken();
     await end();
-    throw error;
+    throw why ?? error;
   }
+}
+
+function diskFull(folder: string): WarrenError {
+  return new WarrenError({
+    code: 'host.disk-full',
+    message: `cannot build: the disk of this computer is full, where the builder machine is (${folder})`,
+    remedy: 'free some: warren prune; what was built so far is kept',
+  });
 }
