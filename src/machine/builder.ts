@@ -109,9 +109,14 @@ export class Builder {
   async copyFrom(
     stage: string,
     from: BuilderTree,
-    { patterns, parents, ...copy }: BuilderCopy & { patterns: readonly string[]; parents: boolean },
+    {
+      patterns,
+      parents,
+      excludes,
+      ...copy
+    }: BuilderCopy & { patterns: readonly string[]; parents: boolean; excludes: readonly string[] },
   ): Promise<void> {
-    await this.#call('copy-from', { stage, from, patterns, parents, ...copy }, LONG_TIMEOUT_MS);
+    await this.#call('copy-from', { stage, from, patterns, parents, excludes, ...copy }, LONG_TIMEOUT_MS);
   }
 
   /** Keeps what a tar holds as a tree of its own. */

@@ -37,6 +37,8 @@ type copied struct {
 	Name string `json:"name"`
 	// Extract: if it is an archive, what it holds is meant (ADD).
 	Extract bool `json:"extract"`
+	// Untimed: when it was changed last is not known.
+	Untimed bool `json:"untimed"`
 }
 
 // folder makes a WORKDIR.
@@ -45,14 +47,12 @@ func (s *Service) folder(_ *http.Request, request *folderRequest) (nothing, erro
 	if err != nil {
 		return nothing{}, err
 	}
+	// As container engines have it: what belongs to nobody who is there is root's.
 	by, err := parseOwner(on.root, request.User)
-	if err != nil {
-		return nothing{}, err
-	}
-	if by == nil {
+	if err != nil || by == nil {
 		by = &owner{}
 	}
-	folder, err := makeFolders(on.root, request.Path, *by)
+	folder, err := makeFolders(on.root, request.Path, *by, nil)
 	if err != nil {
 		return nothing{}, place.Error("make", request.Path, err)
 	}
@@ -145,13 +145,16 @@ func (c *copier) entry(header *tar.Header, content io.Reader) error {
 		if err := c.finish(); err != nil {
 			return err
 		}
-		into, err := c.enter(c.meant.Dest, header)
+		into, err := c.enter(c.meant.Dest)
 		if err != nil {
 			return err
 		}
 		c.number, c.into = number, into
 	}
 	if rest == "" {
+		if !source.Untimed {
+			c.into.topTime = header.ModTime
+		}
 		return nil
 	}
 	header.Name = rest
@@ -165,18 +168,14 @@ func (c *copier) entry(header *tar.Header, content io.Reader) error {
 	return c.into.entry(header, content)
 }
 
-// enter opens the folder that a source's contents go to; one that is made looks like the source.
-func (c *copier) enter(dest string, like *tar.Header) (*writer, error) {
-	folder, made, err := makeFoldersAnd(c.root, dest, c.owner())
+// enter opens the folder that a source's contents go to. As container engines have it, it looks as if it had been made
+// for them; only its time is the source's.
+func (c *copier) enter(dest string) (*writer, error) {
+	folder, err := makeFolders(c.root, dest, c.owner(), c.mode)
 	if err != nil {
 		return nil, place.Error("copy to", dest, err)
 	}
-	into := &writer{top: folder, by: c.by, mode: c.mode, buffer: c.buffer}
-	if made && like.Typeflag == tar.TypeDir {
-		into.later = append(into.later, like)
-		like.Name = "."
-	}
-	return into, nil
+	return &writer{top: folder, by: c.by, mode: c.mode, buffer: c.buffer}, nil
 }
 
 func (c *copier) owner() owner {
@@ -203,7 +202,7 @@ func (c *copier) single(source copied, header *tar.Header, content io.Reader) er
 	if c.meant.Folder || c.meant.Dest == "/" || isFolder(c.root, c.meant.Dest) {
 		folder, name = c.meant.Dest, source.Name
 	}
-	parent, err := makeFolders(c.root, folder, c.owner())
+	parent, err := makeFolders(c.root, folder, c.owner(), c.mode)
 	if err != nil {
 		return place.Error("copy to", c.meant.Dest, err)
 	}

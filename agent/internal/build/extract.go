@@ -38,11 +38,11 @@ func (c *copier) extract(header *tar.Header, content io.Reader) (done bool, rest
 		return false, kept, err
 	}
 	defer kept.Close()
-	folder, err := makeFolders(c.root, c.meant.Dest, c.owner())
+	folder, err := makeFolders(c.root, c.meant.Dest, c.owner(), c.mode)
 	if err != nil {
 		return false, nil, place.Error("unpack to", c.meant.Dest, err)
 	}
-	into := &writer{top: folder, by: c.by, mode: c.mode, buffer: c.buffer}
+	into := &writer{top: folder, by: c.by, mode: c.mode, replace: true, buffer: c.buffer}
 	defer into.close()
 	plain, err := decompressed(kept)
 	if err != nil {

@@ -170,7 +170,7 @@ func (made *step) mountOver(source, target, kind string, flags uintptr, data str
 	err := made.mountAt(source, target, kind, flags, data)
 	if errors.Is(err, unix.ENOENT) {
 		var folder *os.File
-		if folder, err = makeFolders(made.root, target, owner{}); err == nil {
+		if folder, err = makeFolders(made.root, target, owner{}, nil); err == nil {
 			folder.Close()
 			err = made.mountAt(source, target, kind, flags, data)
 		}

@@ -35,6 +35,9 @@ type packer struct {
 	layer bool
 	// replaced has other content for a file, by name; nil leaves it.
 	replaced func(name string, content io.Reader) ([]byte, error)
+	// excluded stays behind: paths relative to the folder whose entries begin with below.
+	excluded excludes
+	below    string
 	links    map[inode]string
 	buffer   []byte
 }
@@ -72,6 +75,17 @@ func (p *packer) child(folder *os.File, name, prefix string, depth int) error {
 		return &fs.PathError{Op: "stat", Path: prefix + name, Err: err}
 	}
 	header := headerOf(prefix+name, &found)
+	if p.excluded.match(strings.TrimPrefix(header.Name, p.below)) {
+		if found.Mode&unix.S_IFMT != unix.S_IFDIR || !p.excluded.haveExceptions {
+			return nil
+		}
+		inner, err := openAt(folder, name, unix.O_RDONLY|unix.O_DIRECTORY)
+		if err != nil {
+			return err
+		}
+		defer inner.Close()
+		return p.contents(inner, header.Name+"/", depth+1)
+	}
 	switch found.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:
 		return p.folder(folder, name, header, depth)

@@ -67,6 +67,8 @@ type copyFromRequest struct {
 	Patterns []string `json:"patterns"`
 	// Parents keeps the way to each source.
 	Parents bool `json:"parents"`
+	// Excludes are patterns of what stays behind, relative to each source.
+	Excludes []string `json:"excludes"`
 }
 
 // copyFrom copies from another tree of this machine, by way of the same tar that the host would send.
@@ -81,8 +83,11 @@ func (s *Service) copyFrom(r *http.Request, request *copyFromRequest) (nothing, 
 	if err != nil {
 		return nothing{}, err
 	}
+	excluded, err := parseExcludes(request.Excludes)
+	if err != nil {
+		return nothing{}, err
+	}
 	meant := request.copying
-	meant.Folder = meant.Folder || len(found) > 1
 	for _, each := range found {
 		meant.Sources = append(meant.Sources, copied{Name: path.Base(each)})
 	}
@@ -90,6 +95,7 @@ func (s *Service) copyFrom(r *http.Request, request *copyFromRequest) (nothing, 
 	defer read.Close()
 	go func() {
 		p := newPacker(r.Context(), write)
+		p.excluded = excluded
 		err := p.sources(folder, found, request.Parents)
 		if err == nil {
 			err = p.to.Close()
@@ -218,6 +224,7 @@ func (p *packer) source(tree, name, number string, parents bool) error {
 		if err := p.to.WriteHeader(header); err != nil {
 			return err
 		}
+		p.below = number + "/"
 		return p.contents(file, number+"/", 0)
 	}
 	return p.special(tree, name, number)

@@ -14,7 +14,10 @@ import (
 	"warren.dev/agent/internal/inroot"
 )
 
-const folderMode = 0o755
+const (
+	folderMode = 0o755
+	linksMax   = 40
+)
 
 // owner of what a step makes by itself. The zero value is root.
 type owner struct{ uid, gid uint32 }
@@ -48,47 +51,55 @@ func parseOwner(root, text string) (*owner, error) {
 	return made, nil
 }
 
-// makeFolders opens a folder of the tree; what is missing of the way is made. Symlinks lead where a program of the tree
-// would be led.
-func makeFolders(root, wanted string, by owner) (*os.File, error) {
-	folder, _, err := makeFoldersAnd(root, wanted, by)
-	return folder, err
-}
-
-// makeFoldersAnd tells as well whether the last folder was made.
-func makeFoldersAnd(root, wanted string, by owner) (folder *os.File, made bool, err error) {
+// makeFolders opens a folder of the tree; what is missing of the way is made: it belongs to by, and has 0755 as mode
+// changes it (nil: not). Symlinks lead where a program of the tree would be led, also those that lead nowhere yet.
+func makeFolders(root, wanted string, by owner, mode changeMode) (*os.File, error) {
 	top, err := os.OpenFile(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	defer top.Close()
-	return makeFoldersAt(top, wanted, by)
+	return makeFoldersAt(top, wanted, by, mode, 0)
 }
 
-func makeFoldersAt(top *os.File, wanted string, by owner) (folder *os.File, made bool, err error) {
+func makeFoldersAt(top *os.File, wanted string, by owner, mode changeMode, links int) (*os.File, error) {
 	wanted = path.Clean("/" + wanted)
-	if folder, err = openFolder(top, wanted); err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return folder, false, err
+	if folder, err := openFolder(top, wanted); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return folder, err
 	}
-	parent, _, err := makeFoldersAt(top, path.Dir(wanted), by)
+	parent, err := makeFoldersAt(top, path.Dir(wanted), by, mode, links)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	defer parent.Close()
 	name := path.Base(wanted)
-	if err := unix.Mkdirat(int(parent.Fd()), name, folderMode); err != nil {
-		return nil, false, &fs.PathError{Op: "mkdir", Path: wanted, Err: err}
+	switch err := unix.Mkdirat(int(parent.Fd()), name, folderMode); {
+	case err == unix.EEXIST && links < linksMax:
+		target, err := readlinkAt(parent, name)
+		if err != nil {
+			return nil, err
+		}
+		if !path.IsAbs(target) {
+			target = path.Join(path.Dir(wanted), target)
+		}
+		return makeFoldersAt(top, target, by, mode, links+1)
+	case err != nil:
+		return nil, &fs.PathError{Op: "mkdir", Path: wanted, Err: err}
 	}
 	fd, err := unix.Openat(int(parent.Fd()), name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, false, &fs.PathError{Op: "open", Path: wanted, Err: err}
+		return nil, &fs.PathError{Op: "open", Path: wanted, Err: err}
 	}
-	folder = os.NewFile(uintptr(fd), wanted)
-	if err := give(folder, by.uid, by.gid); err != nil {
+	folder := os.NewFile(uintptr(fd), wanted)
+	err = give(folder, by.uid, by.gid)
+	if err == nil && mode != nil {
+		err = unix.Fchmodat(unix.AT_FDCWD, fdPath(folder), mode(folderMode, true), 0)
+	}
+	if err != nil {
 		folder.Close()
-		return nil, false, err
+		return nil, err
 	}
-	return folder, true, nil
+	return folder, nil
 }
 
 func openFolder(top *os.File, wanted string) (*os.File, error) {

@@ -23,6 +23,10 @@ type writer struct {
 	by     *owner     // nil: as the entries say
 	mode   changeMode // nil: as the entries say
 	buffer []byte
+	// replace: whatever is in the way of an entry goes, folders too.
+	replace bool
+	// topTime is when the top was changed, in the end; zero leaves it.
+	topTime time.Time
 	// Folders that were made get mode and time at the end: before, their entries would change the time, and a mode
 	// without `w` might keep them out.
 	later []*tar.Header
@@ -88,9 +92,9 @@ func (w *writer) store(header *tar.Header, content io.Reader) error {
 		return w.makeFolder(parent, base, header)
 	}
 	if header.Typeflag == tar.TypeLink {
-		return w.link(at, base, header)
+		return w.link(parent, base, header)
 	}
-	if err := clear(at, base, header.Name); err != nil {
+	if err := w.clear(parent, base, header.Name); err != nil {
 		return err
 	}
 	switch header.Typeflag {
@@ -121,11 +125,15 @@ func (w *writer) store(header *tar.Header, content io.Reader) error {
 }
 
 // clear makes room: an entry replaces what is there, unless that is a folder.
-func clear(parent int, base, name string) error {
-	switch err := unix.Unlinkat(parent, base, 0); err {
+func (w *writer) clear(parent *os.File, base, name string) error {
+	switch err := unix.Unlinkat(int(parent.Fd()), base, 0); err {
 	case nil, unix.ENOENT:
 		return nil
 	case unix.EISDIR:
+		if w.replace {
+			w.forget()
+			return os.RemoveAll(fdPath(parent) + "/" + base)
+		}
 		return connect.Errorf("failed_precondition", "cannot copy %q: a folder is there", name)
 	default:
 		return err
@@ -136,7 +144,13 @@ func (w *writer) makeFolder(parent *os.File, base string, header *tar.Header) er
 	switch err := unix.Mkdirat(int(parent.Fd()), base, 0o700); err {
 	case nil:
 	case unix.EEXIST:
-		folder, err := openFolder(w.top, header.Name)
+		folder, err := openAt(parent, base, unix.O_PATH|unix.O_DIRECTORY)
+		if err != nil && w.replace {
+			if err := w.clear(parent, base, header.Name); err != nil {
+				return err
+			}
+			return w.makeFolder(parent, base, header)
+		}
 		if err != nil {
 			return connect.Errorf("failed_precondition", "cannot copy the folder %q: what is there is none", header.Name)
 		}
@@ -151,17 +165,17 @@ func (w *writer) makeFolder(parent *os.File, base string, header *tar.Header) er
 	return nil
 }
 
-func (w *writer) link(at int, base string, header *tar.Header) error {
+func (w *writer) link(parent *os.File, base string, header *tar.Header) error {
 	target := path.Clean("/" + header.Linkname)[1:]
 	from, err := w.folderOf(target)
 	if err != nil {
 		return err
 	}
 	defer from.Close()
-	if err := clear(at, base, header.Name); err != nil {
+	if err := w.clear(parent, base, header.Name); err != nil {
 		return err
 	}
-	return unix.Linkat(int(from.Fd()), path.Base(target), at, base, 0)
+	return unix.Linkat(int(from.Fd()), path.Base(target), int(parent.Fd()), base, 0)
 }
 
 func (w *writer) regular(at int, base string, header *tar.Header, content io.Reader) error {
@@ -235,7 +249,7 @@ func (w *writer) finish() error {
 		}
 	}
 	w.later = nil
-	return nil
+	return setTime(w.top, w.topTime)
 }
 
 // folder opens a folder within the top; a missing one is made. The descriptor is the writer's.
@@ -250,7 +264,7 @@ func (w *writer) folder(name string) (*os.File, error) {
 	if w.by != nil {
 		by = *w.by
 	}
-	folder, _, err := makeFoldersAt(w.top, name, by)
+	folder, err := makeFoldersAt(w.top, name, by, w.mode, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,9 @@ export class BuildContext {
     const picked: Picked[] = [];
     const missing: string[] = [];
     for (const { path, pivot, required } of sources) {
-      const paths = required ? [path] : selectSources(path, listing.entries.keys());
+      // The context itself is nothing that a wildcard names.
+      const below = [...listing.entries.keys()].filter((each) => each !== '');
+      const paths = required ? [path] : selectSources(path, below);
       const found = paths.flatMap((each) => {
         const at = each.replace(/^\/+/, '').replace(/\/+$/, '');
         const one = pick(listing, at, isExcluded);

@@ -62,7 +62,13 @@ async function addPicked(
   for (const { at, entry } of entries) {
     const name = nameOf(at);
     const mtime = new Date(Number(entry.mtimeNs / 1_000_000n));
-    const header = { mode: entry.mode, uid: 0, gid: 0, mtime };
+    // With the bits of its type: tar-stream takes a mode of 0 for none.
+    const header = {
+      mode: entry.mode | (entry.kind === 'file' ? 0o100_000 : 0o040_000),
+      uid: 0,
+      gid: 0,
+      mtime,
+    };
     if (name === '') continue;
     if (entry.kind === 'file')
       await addFile(to, { ...header, name, size: entry.size }, join(folder, entry.path));

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 
 /** Raised when the same step gives another layer. */
-const RECIPE = 1;
+const RECIPE = 2;
 
 export function baseKey(layers: readonly { diffId: string }[]): string {
   return digest(['base', ...layers.map(({ diffId }) => diffId)]);

@@ -105,7 +105,11 @@ async function mountOf(bench: Bench, mount: Mount): Promise<StepMount | undefine
       return {
         kind: 'cache',
         target: mount.target,
-        id: createHash('sha256').update(mount.id).digest('hex').slice(0, 32),
+        // As BuildKit has it: whose a cache is tells it from others of its name.
+        id: createHash('sha256')
+          .update(JSON.stringify([mount.id, mount.mode, mount.uid, mount.gid]))
+          .digest('hex')
+          .slice(0, 32),
         mode: mount.mode,
         uid: mount.uid,
         gid: mount.gid,
@@ -169,11 +173,11 @@ async function performCopy(
     if (patterns.length > 0)
       await builder.copyFrom(stage, tree, {
         ...copy,
-        folder: isFolder(step, 0),
+        folder: isFolder(step),
         patterns,
         parents: step.parents,
+        excludes: step.excludes,
       });
-    return;
   }
   const downloads: string[] = [];
   try {
@@ -201,9 +205,10 @@ async function performCopy(
     const head = {
       stage,
       ...copy,
-      folder: isFolder(step, contents.length),
+      folder: isFolder(step),
       sources: contents.map((each) => ({
         name: each.kind === 'picked' ? each.picked.name : each.name,
+        untimed: each.kind === 'picked' && (step.parents || each.picked.entries[0]?.entry.path === ''),
         extract: step.isAdd && each.kind !== 'text' && (step.unpack ?? each.kind === 'picked'),
       })),
     };
@@ -213,7 +218,7 @@ async function performCopy(
   }
 }
 
-/** A copy of several things goes into a folder. */
-function isFolder({ dest, sources }: CopyStep, contents: number): boolean {
-  return dest.endsWith('/') || Math.max(sources.length, contents) > 1;
+/** Several things that a step names go into a folder; of several that one wildcard matches the last one stays. */
+function isFolder({ dest, sources, urls, inline }: CopyStep): boolean {
+  return dest.endsWith('/') || sources.length + urls.length + inline.length > 1;
 }

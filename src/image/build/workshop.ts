@@ -61,7 +61,7 @@ export interface Builder {
   copyFrom(
     stage: string,
     from: Tree,
-    copy: StepCopy & { patterns: readonly string[]; parents: boolean },
+    copy: StepCopy & { patterns: readonly string[]; parents: boolean; excludes: readonly string[] },
   ): Promise<void>;
   putTree(name: string, entries: Readable): Promise<void>;
   /** Answers whether the step left something behind. */

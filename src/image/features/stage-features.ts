@@ -33,6 +33,8 @@ export interface FeaturesRequest {
 const RECIPE = 1;
 /** What the image to start from is called in the Dockerfile. */
 const BASE = 'warren_base';
+/** They are for engines, or for Dockerfiles without named contexts. */
+const UNUSED_ARGS = ['BUILDKIT_INLINE_CACHE', '_DEV_CONTAINERS_FEATURE_CONTENT_SOURCE'];
 
 /** Throws `environment.features`. */
 export async function stageFeatures(request: FeaturesRequest): Promise<DockerfileEnvironment> {
@@ -103,7 +105,7 @@ function read(words: readonly string[]): Staged {
   return {
     dockerfile,
     target: after('--target').at(-1) ?? null,
-    args: Object.fromEntries(args.filter(([name]) => name !== 'BUILDKIT_INLINE_CACHE')),
+    args: Object.fromEntries(args.filter(([name]) => !UNUSED_ARGS.includes(name))),
   };
 }
 
