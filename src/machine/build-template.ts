@@ -3,7 +3,18 @@
 // template: its memory and disk are copied, and the copy goes on from there.
 
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeFolderAtomic } from '../host/atomic-file.ts';
@@ -27,6 +38,9 @@ import {
 
 /** What a new template's disk holds: ext4's own tables, its journal, what the first boot writes. */
 const DISK_ROOM_MIB = 128;
+/** A machine is booted in seconds; rarely, on a very busy computer, one never says anything, and the next one does. */
+const FIRST_TRY_MS = 90_000;
+const LAST_TRY_MS = 120_000;
 /** Less is as good as nothing. */
 const OUT_OF_ROOM_MIB = 8;
 
@@ -64,9 +78,17 @@ export async function buildTemplate(request: TemplateRequest): Promise<Template>
     await ensureRoom(folder, key.memoryMib + DISK_ROOM_MIB, 'a template');
     await makeFolderAtomic(join(folder, id), async (temporary) => {
       const files = templateFiles(temporary);
-      onProgress('making the disk');
-      await makeFiles(files, request);
-      const { bootMs, prepared } = await startAndFreeze(request, files, runtime);
+      const attempt = async (timeoutMs: number) => {
+        onProgress('making the disk');
+        await makeFiles(files, request);
+        return await startAndFreeze(request, files, runtime, timeoutMs);
+      };
+      const { bootMs, prepared } = await attempt(FIRST_TRY_MS).catch(async (error: unknown) => {
+        if (WarrenError.from(error).code !== 'machine.agent-silent') throw error;
+        for (const name of await readdir(temporary)) await rm(join(temporary, name));
+        onProgress('its machine says nothing: starting another');
+        return await attempt(LAST_TRY_MS);
+      });
       signal?.throwIfAborted();
       const record: TemplateRecord = {
         key,
@@ -136,6 +158,7 @@ async function startAndFreeze(
   request: TemplateRequest,
   files: ReturnType<typeof templateFiles>,
   runtime: string,
+  timeoutMs: number,
 ): Promise<{ bootMs: number; prepared: unknown }> {
   const { driver, found, box, key, onProgress = () => {} } = request;
   const spec: MachineSpec = {
@@ -167,7 +190,7 @@ async function startAndFreeze(
     cancel();
   });
   try {
-    await machine.awaken({ hostname: 'warren', machineId: newMachineId() });
+    await machine.awaken({ hostname: 'warren', machineId: newMachineId() }, timeoutMs);
     const bootMs = performance.now() - startedMs;
     const prepared = await request.work(machine);
     onProgress('freezing');

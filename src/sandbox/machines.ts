@@ -6,14 +6,20 @@ import { run } from '../host/run.ts';
 import type { Accelerator, MachineSpec } from '../machine/driver.ts';
 import { Machine } from '../machine/machine.ts';
 import type { Template } from '../machine/template.ts';
+import { WarrenError } from '../protocol/error.ts';
 import type { Conductor, Sandbox } from './conductor.ts';
 import type { Rooms } from './rooms.ts';
 
-const AWAKEN_TIMEOUT_MS = 120_000;
+/**
+ * How long an agent may take. On a very busy computer an emulated machine was seen, rarely, to come up and never say
+ * anything: the first try is given up early, at many times what it takes.
+ */
+const FIRST_TRY_MS = { restore: 30_000, boot: 90_000 };
+const LAST_TRY_MS = 120_000;
 
 /**
  * Returns once the machine knows who it is; answers when its agent first answered, in ms. A machine that does not
- * come up is ended, not used.
+ * come up is ended, not used, and another one is started in its place, once.
  */
 export async function startMachine(
   conductor: Conductor,
@@ -21,6 +27,24 @@ export async function startMachine(
   template: Template,
   accelerator: Accelerator,
   how: 'restore' | 'boot',
+): Promise<{ answeredMs: number }> {
+  try {
+    return await startOnce(conductor, sandbox, template, accelerator, how, FIRST_TRY_MS[how]);
+  } catch (error) {
+    const { code, message } = WarrenError.from(error);
+    if (code !== 'machine.agent-silent') throw error;
+    await conductor.journal(sandbox, 'silent', { how, message });
+    return await startOnce(conductor, sandbox, template, accelerator, how, LAST_TRY_MS);
+  }
+}
+
+async function startOnce(
+  conductor: Conductor,
+  sandbox: Sandbox,
+  template: Template,
+  accelerator: Accelerator,
+  how: 'restore' | 'boot',
+  timeoutMs: number,
 ): Promise<{ answeredMs: number }> {
   const startedMs = performance.now();
   const { rooms } = conductor;
@@ -57,9 +81,12 @@ export async function startMachine(
   let answeredMs: number;
   try {
     await conductor.update(sandbox, { machine: machine.record });
-    await machine.link(AWAKEN_TIMEOUT_MS).catch(() => {});
-    answeredMs = Math.round(performance.now() - startedMs);
-    await machine.awaken({ hostname: record.name, machineId: record.machineId }, AWAKEN_TIMEOUT_MS);
+    const linked = machine.link(timeoutMs).then(
+      () => Math.round(performance.now() - startedMs),
+      () => 0,
+    );
+    await machine.awaken({ hostname: record.name, machineId: record.machineId }, timeoutMs);
+    answeredMs = await linked;
     // The door is there before the first program is.
     await conductor.doors.open(sandbox, machine);
   } catch (error) {

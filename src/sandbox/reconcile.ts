@@ -27,6 +27,7 @@ export async function reconcile(conductor: Conductor): Promise<void> {
       storeFolders.layers,
       storeFolders.references,
       storeFolders.steps,
+      storeFolders.features,
     ],
   ]) {
     await sweepTemporary(folder);

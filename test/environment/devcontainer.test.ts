@@ -340,6 +340,17 @@ describe('variables', () => {
     );
   });
 
+  it('that are opened and never closed take no time', () => {
+    const startedMs = performance.now();
+    for (const text of ['${'.repeat(32_768), `${'${'.repeat(32_000)}\n}`, '${\n'.repeat(20_000)])
+      for (let round = 0; round < 16; round++) assert.equal(substitute(text, variables), text);
+    assert.equal(
+      substitute('${a${localEnv:USER}${\n}${localEnv:USER}', variables),
+      '${a${localEnv:USER}${\n}ada',
+    );
+    assert.ok(performance.now() - startedMs < 3000);
+  });
+
   it('of the host that are asked for can be told', () => {
     assert.deepEqual(localNames({ a: ['${localEnv:A:x} ${env:B}'], c: { d: '${localEnv:A}' } }), ['A', 'B']);
   });

@@ -96,6 +96,11 @@ describe('kill -9 of the daemon', () => {
   });
 });
 
+const sandboxIds = () => {
+  const folder = join(warren.data, 'sandboxes');
+  return existsSync(folder) ? readdirSync(folder).filter((name) => !name.startsWith('.')) : [];
+};
+
 describe('kill -9 of the VMM', () => {
   it('is a crash; start brings the sandbox back from its disk', async (t) => {
     const repository = warren.repository('crash');
@@ -117,6 +122,28 @@ describe('kill -9 of the VMM', () => {
         .map((line) => (JSON.parse(line) as JournalRecord).event),
       ['created', 'up', 'crashed', 'started'],
     );
+  });
+
+  it('that says nothing is given up, and another one comes up in its place', async (t) => {
+    const repository = warren.repository('mute');
+    removeAfter(t, warren, 'mute');
+    await warren.ok(['template', 'build']);
+    const before = new Set(sandboxIds());
+    const making = warren.json<UpResult>(['up', '--name', 'mute'], { cwd: repository });
+    // Stopped as soon as its record has it, which is before its agent was heard.
+    const first = await until('its VMM', () => {
+      const [id] = sandboxIds().filter((each) => !before.has(each));
+      const file = join(warren.data, 'sandboxes', id ?? '', 'sandbox.json');
+      const record = id && existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
+      return (record as { machine?: { vmm: { pid: number } } }).machine?.vmm.pid;
+    });
+    process.kill(first, 'SIGSTOP');
+    const { sandbox } = await making;
+    assert.notEqual(await vmmPid('mute'), first);
+    assert.ok(!existsSync(`/proc/${first}`), 'the first one is gone');
+    assert.equal(await warren.sh('mute', 'git log --format=%s'), 'first\n');
+    const journal = readFileSync(join(warren.data, 'sandboxes', sandbox.id, 'journal.jsonl'), 'utf8');
+    assert.match(journal, /"event":"silent"/);
   });
 
   it('while no daemon runs is found later', async (t) => {

@@ -32,12 +32,33 @@ export function localNames(value: unknown): string[] {
   return [...names];
 }
 
+/** In one walk: whoever wrote the text may have opened thousands and closed none. */
 function inText(text: string, variables: Variables): string {
-  return text.replace(/\$\{(.*?)\}/g, (written, inside: string) => {
-    // As the reference has it: what follows a second colon of a default counts for nothing.
-    const [name, key, fallback] = inside.split(':');
-    return variableOf(name!, key, fallback, variables) ?? written;
-  });
+  let made = '';
+  let at = 0;
+  let end = -1;
+  for (let open = text.indexOf('${'); open >= 0; open = text.indexOf('${', at)) {
+    if (end < open + 2) end = endAfter(text, open + 2);
+    const isClosed = text[end] === '}';
+    const next = isClosed ? end + 1 : open + 2;
+    const written = text.slice(open, next);
+    made += text.slice(at, open) + (isClosed ? filled(written, variables) : written);
+    at = next;
+  }
+  return made + text.slice(at);
+}
+
+/** Of its line, as the reference has it. */
+function endAfter(text: string, from: number): number {
+  const ends = /[}\n\r\u2028\u2029]/g;
+  ends.lastIndex = from;
+  return ends.exec(text)?.index ?? text.length;
+}
+
+function filled(written: string, variables: Variables): string {
+  // What follows a second colon of a default counts for nothing, again as the reference has it.
+  const [name, key, fallback] = written.slice(2, -1).split(':');
+  return variableOf(name!, key, fallback, variables) ?? written;
 }
 
 function variableOf(

@@ -72,7 +72,7 @@ async function neededBy(folder: string): Promise<string[]> {
   }
 }
 
-export class Budget {
+class Budget {
   readonly digests: string[] = [];
   #files = 0;
   #bytes = 0;
@@ -86,7 +86,7 @@ export class Budget {
 }
 
 /** Files and folders; a link, or anything else, is refused. */
-export async function copyTree(from: string, to: string, budget: Budget, level = 0): Promise<void> {
+async function copyTree(from: string, to: string, budget: Budget, level = 0): Promise<void> {
   const found = await lstat(from).catch(() => undefined);
   if (!found) throw refused(`${from} is not there`);
   if (level > LEVELS_MAX) throw refused(`${from} is too deep`);

@@ -1,17 +1,16 @@
 // Features → a Dockerfile on top of an image, once for the same features, the same image and the same files.
 
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DockerfileEnvironment } from '../../environment/index.ts';
-import { makeFolderAtomic } from '../../host/atomic-file.ts';
+import { makeFolderAtomic, temporaryBeside } from '../../host/atomic-file.ts';
 import { storeFolders } from '../../host/layout.ts';
 import type { Progress } from '../../protocol/api.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { STORED_IMAGE } from '../build/sources.ts';
 import type { Image } from '../image.ts';
-import { Budget, copyOwn, copyTree } from './copy-own.ts';
+import { copyOwn } from './copy-own.ts';
 import { runCli } from './run-cli.ts';
 
 export interface FeaturesRequest {
@@ -39,7 +38,9 @@ const UNUSED_ARGS = ['BUILDKIT_INLINE_CACHE', '_DEV_CONTAINERS_FEATURE_CONTENT_S
 /** Throws `environment.features`. */
 export async function stageFeatures(request: FeaturesRequest): Promise<DockerfileEnvironment> {
   const { store, base, config, onProgress, signal, fresh } = request;
-  const scratch = await mkdtemp(join(tmpdir(), 'warren-features-'));
+  // Not where temporary files lie: programs may be forbidden there, and the tool calls one.
+  const scratch = temporaryBeside(join(storeFolders(store).features, 'scratch'));
+  await mkdir(scratch, { recursive: true, mode: 0o700 });
   try {
     const workspace = join(scratch, 'workspace');
     const copied = await copyOwn(request, workspace);
@@ -56,9 +57,7 @@ export async function stageFeatures(request: FeaturesRequest): Promise<Dockerfil
       const words = await runCli({ workspace, file: copied.file, base: base.config, folder, signal });
       await rm(staged, { recursive: true, force: true });
       await makeFolderAtomic(staged, async (temporary) => {
-        await rename(join(folder, 'content'), join(temporary, 'content')).catch(async () => {
-          await copyTree(join(folder, 'content'), join(temporary, 'content'), new Budget());
-        });
+        await rename(join(folder, 'content'), join(temporary, 'content'));
         await mkdir(join(temporary, 'empty'));
         await writeFile(join(temporary, 'environment.json'), JSON.stringify(read(words)), { flush: true });
       });

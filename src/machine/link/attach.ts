@@ -96,10 +96,13 @@ function handshake(socket: Socket, epoch: Buffer, timeoutMs: number, signal?: Ab
         resolve(Buffer.from(scan.rest));
       }
     };
-    const onError = (error: Error) => {
+    const onError = (error: NodeJS.ErrnoException) => {
+      // Earlier knocks wait to be taken: a VMM that stands still is as silent as its agent.
+      if (error.code === 'EAGAIN') return;
       fail({ code: 'machine.channel-closed', message: `cannot reach the agent: ${error.message}` }, error);
     };
     const onClose = () => {
+      if (socket.errored && (socket.errored as NodeJS.ErrnoException).code === 'EAGAIN') return;
       fail({ code: 'machine.channel-closed', message: 'the channel closed before the agent answered' });
     };
     const onAbort = () => fail({ code: 'machine.channel-closed', message: 'cancelled' }, signal?.reason);
