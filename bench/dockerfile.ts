@@ -1,8 +1,10 @@
-// What building costs beside the commands themselves: a build of which everything is known, a step, a start from the image
-// that came of it. `npm run bench -- dockerfile 5` repeats each five times.
+// What building costs beside the commands themselves: a build of which everything is known, a step, a disk of layers, a
+// start from the image that came of it, and what a sandbox takes. `npm run bench -- dockerfile 5` repeats each five times.
 
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeTree } from '../src/image/layered-image.ts';
 import { staticBusybox } from '../test/image/debian-program.ts';
 import { Warren } from '../test/vm/harness.ts';
 
@@ -10,6 +12,7 @@ const REPEATS = Number(process.argv[2]) || 5;
 const CONTEXT_FILES = 6000;
 const CONTEXT_FILE_BYTES = 50 * 1024;
 const STEPS = 10;
+const WRITTEN_MIB = 10;
 const warren = new Warren();
 const rows: Record<string, { median: number; unit: string; samples: number[] }> = {};
 
@@ -42,6 +45,8 @@ async function measure(): Promise<void> {
   await build('Dockerfile');
   await timed('300 MB context: nothing has changed, whole command', () => build('Dockerfile'));
 
+  await disks();
+
   const steps = Array.from({ length: STEPS }, (_, nr) => `RUN echo ${nr} > /x\n`).join('');
   const text = `${base}${steps}`;
   const costs: number[] = [];
@@ -60,6 +65,51 @@ async function measure(): Promise<void> {
       await warren.ok(['run', '--rm', '--no-repo', ...flags, '--', 'true'], { cwd: context });
     });
   }
+  await sandboxes(context);
+}
+
+/** Of the largest layer, which is the context's. */
+async function disks(): Promise<void> {
+  const folder = join(warren.env['WARREN_STORE']!, 'layers');
+  const layers = readdirSync(folder)
+    .map((name) => ({ file: join(folder, name), diffId: name, bytes: statSync(join(folder, name)).size }))
+    .sort((a, b) => b.bytes - a.bytes)
+    .slice(0, 1);
+  const to = join(warren.home, 'disk');
+  const samples: number[] = [];
+  for (let nr = 0; nr < REPEATS; nr++) {
+    const startedMs = performance.now();
+    await writeTree(to, layers);
+    samples.push(performance.now() - startedMs);
+    rmSync(to);
+  }
+  row(`${Math.round(layers[0]!.bytes / 1e6)} MB of layers to a bootable disk`, 'ms', samples);
+}
+
+/** What they take of this computer beyond what was written in them. */
+async function sandboxes(context: string): Promise<void> {
+  const samples: number[] = [];
+  for (let nr = 0; nr < REPEATS; nr++) {
+    const before = takenMib();
+    await warren.ok(
+      [
+        ...['run', '--no-repo', '--name', `s${nr}`, '--env', './Dockerfile', '--'],
+        ...[
+          'sh',
+          '-c',
+          `/bin/busybox dd if=/dev/urandom of=/written bs=1M count=${WRITTEN_MIB}; /bin/busybox sync`,
+        ],
+      ],
+      { cwd: context },
+    );
+    samples.push(takenMib() - before - WRITTEN_MIB);
+  }
+  row(`disk of a sandbox beyond the ${WRITTEN_MIB} MiB that it wrote`, 'MiB', samples);
+}
+
+function takenMib(): number {
+  const du = (path: string) => Number(execFileSync('du', ['-sk', path], { encoding: 'utf8' }).split('\t')[0]);
+  return (du(warren.data) + du(join(warren.env['WARREN_STORE']!, 'images'))) / 1024;
 }
 
 /** Of the steps of the last build, as the store has them. */
