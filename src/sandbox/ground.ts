@@ -107,7 +107,8 @@ async function withFeatures(
   if (!devcontainer || !repository || Object.keys(features).length === 0) return base;
   const { stageFeatures } = await import('../image/features/stage-features.ts');
   const { overrideFeatureInstallOrder, remoteUser, containerUser } = devcontainer.file;
-  const environment = await stageFeatures({
+  const { images } = conductor.templates;
+  const staged = stageFeatures({
     ...{ base, fresh: fresh === true, signal, onProgress },
     store: conductor.rooms.store,
     file: devcontainer.path,
@@ -119,8 +120,11 @@ async function withFeatures(
       ...(containerUser && { containerUser }),
     },
   });
-  const { images } = conductor.templates;
-  return await images.ensure({ environment, repository, carry: carry ?? [] }, onProgress, signal);
+  const built = staged.then((environment) =>
+    images.ensure({ environment, repository, carry: carry ?? [] }, onProgress, signal),
+  );
+  // Together, so that what was resolved is not pruned before it is built from.
+  return await images.counted(built);
 }
 
 function planOf(

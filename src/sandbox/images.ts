@@ -22,12 +22,12 @@ export class Images {
   async ensure(wanted: Wanted, onProgress: OnProgress, signal?: AbortSignal): Promise<Image> {
     const { environment } = wanted;
     if (environment.kind === 'dockerfile')
-      return await this.#counted(
+      return await this.counted(
         this.#builder().then((builds) => builds.ensure({ ...wanted, environment }, onProgress, signal)),
       );
     const { registries } = await userSettings();
     const ensure = () =>
-      this.#counted(
+      this.counted(
         ensureImage({
           store: this.#rooms.store,
           environment,
@@ -62,10 +62,11 @@ export class Images {
     this.#default = undefined;
   }
 
-  async #counted(image: Promise<Image>): Promise<Image> {
+  /** While it goes on nothing of the store is taken for unused. */
+  async counted<T>(making: Promise<T>): Promise<T> {
     this.#making++;
     try {
-      return await image;
+      return await making;
     } finally {
       this.#making--;
     }

@@ -38,6 +38,7 @@ const lifecycleSchema = v.object({
   start: steps,
   attach: steps,
   waitFor: v.picklist(['prepared', 'create', 'start']),
+  timeoutMs: v.exactOptional(count),
 });
 
 const recordSchema = v.object({

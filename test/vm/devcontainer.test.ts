@@ -129,7 +129,7 @@ describe('a devcontainer.json', { skip: missing, timeout: 600_000 }, () => {
   });
 
   it('with a Dockerfile, whose edit builds anew; waitFor waits, and a failure is told', async (t) => {
-    removeAfter(t, warren, 'built', 'rebuilt', 'failing');
+    removeAfter(t, warren, 'built', 'rebuilt', 'failing', 'endless');
     // The store of tests outlives them.
     const version = randomUUID();
     const repository = warren.repository('built', {
@@ -174,6 +174,16 @@ describe('a devcontainer.json', { skip: missing, timeout: 600_000 }, () => {
       /postCreateCommand.*exited with 4.*bad: failed with 4.*--lifecycle/,
     );
     assert.equal(await warren.sh('failing', 'ls ~/never 2>/dev/null || echo none'), 'none\n');
+
+    write(repository, {
+      '.devcontainer.json': JSON.stringify({
+        image,
+        postCreateCommand: ['sleep', '4321'],
+        customizations: { warren: { timeout: 2 } },
+      }),
+    });
+    await up(repository, 'endless');
+    assert.match((await settled('endless')).why ?? '', /not done after 2 s/);
   });
 
   it('with features: installed on top, their commands first, what they start runs, and nothing leads out', async (t) => {

@@ -45,6 +45,8 @@ export interface Lifecycle {
   attach: Step[];
   /** What `up` waits for. */
   waitFor: 'prepared' | 'create' | 'start';
+  /** Of each command; missing in records of before there was one. */
+  timeoutMs?: number;
 }
 
 export interface DevcontainerPlan {
@@ -128,6 +130,7 @@ export function planDevcontainer(
       start: steps('postStartCommand'),
       attach: steps('postAttachCommand'),
       waitFor: waitFor(definition.waitFor),
+      timeoutMs: definition.timeoutMs ?? TIMEOUT_MS,
     },
     forwardPorts: definition.forwardPorts,
     requirements: definition.hostRequirements,

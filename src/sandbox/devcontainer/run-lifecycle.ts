@@ -3,7 +3,7 @@
 
 import type { Machine } from '../../machine/machine.ts';
 import type { Conductor, Sandbox } from '../conductor.ts';
-import type { Step } from '../prepare/preparation.ts';
+import { type Step, TIMEOUT_MS } from '../prepare/preparation.ts';
 import type { runSteps, Workplace } from '../prepare/run-steps.ts';
 import type { OnProgress } from '../rooms.ts';
 
@@ -45,11 +45,12 @@ async function noted(
   run: (machine: Machine, place: Workplace) => ReturnType<typeof runSteps>,
 ): Promise<boolean> {
   if (steps.length === 0) return true;
-  const { user, workdir: cwd } = sandbox.record;
+  const { user, workdir: cwd, lifecycle } = sandbox.record;
+  const limitMs = lifecycle?.timeoutMs ?? TIMEOUT_MS;
   const machine = conductor.running(sandbox);
   const logFile = conductor.files(sandbox).lifecycleLog;
   await note(conductor, sandbox, { state: 'running', step: steps[0]!.title, why: null });
-  const failed = await run(machine, { user, cwd, env: {}, logFile, append: true });
+  const failed = await run(machine, { user, cwd, env: {}, logFile, append: true, limitMs });
   await note(
     conductor,
     sandbox,

@@ -19,6 +19,8 @@ export interface Workplace {
   append?: boolean;
   /** Aborts when it takes too long. */
   tooLate?: AbortSignal;
+  /** What a step that goes on for so long is ended after, by the guest itself. */
+  limitMs?: number;
 }
 
 /** null: it went well; else why it did not, with its last words. Throws `usage.cancelled`. */
@@ -80,7 +82,7 @@ export async function runBoot(
 async function runStep(
   machine: Machine,
   { script }: Step,
-  { user, cwd, env, tooLate }: Workplace,
+  { user, cwd, env, tooLate, limitMs }: Workplace,
   log: StepLog,
   signal: AbortSignal,
 ): Promise<string | null> {
@@ -89,7 +91,12 @@ async function runStep(
       await machine.link(),
       // One pipe, so that what is said stays in its order.
       { cmd: '/bin/sh', args: ['-c', `exec 2>&1\n${script}`], envs: env, cwd },
-      { user, timeoutMs: 0, signal: tooLate ? AbortSignal.any([signal, tooLate]) : signal },
+      {
+        user,
+        timeoutMs: 0,
+        signal: tooLate ? AbortSignal.any([signal, tooLate]) : signal,
+        ...(limitMs !== undefined && { headers: { 'connect-timeout-ms': String(limitMs) } }),
+      },
     );
     for await (const event of events) {
       if (event.kind !== 'end') await log.say(event.kind, event.data);
@@ -99,7 +106,10 @@ async function runStep(
     return null;
   } catch (cause) {
     if (signal.aborted) throw new WarrenError({ code: 'usage.cancelled', message: 'cancelled' }, { cause });
-    return tooLate?.aborted ? 'it took too long' : WarrenError.from(cause).message;
+    const { code, message } = WarrenError.from(cause);
+    if (limitMs !== undefined && code === 'agent.deadline-exceeded')
+      return `it was not done after ${Math.round(limitMs / 1000)} s`;
+    return tooLate?.aborted ? 'it took too long' : message;
   }
 }
 
