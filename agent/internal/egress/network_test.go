@@ -37,7 +37,7 @@ func TestNetworkOfAMachine(t *testing.T) {
 			t.Fail()
 		}
 		if strings.Contains(string(output), "--- SKIP") {
-			t.Skip("skipped inside")
+			t.Skip("the part that runs in its own namespace was skipped, for the reason printed above")
 		}
 		return
 	}
@@ -169,7 +169,7 @@ func udpFails(t *testing.T) {
 func icmpFails(t *testing.T) {
 	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)
 	if err != nil {
-		t.Skip(err)
+		t.Skipf("raw sockets may not be opened here: %v", err)
 	}
 	defer unix.Close(socket)
 	err = unix.Sendto(socket, []byte{8, 0, 0xf7, 0xff, 0, 0, 0, 0}, 0, &unix.SockaddrInet4{Addr: [4]byte{8, 8, 8, 8}})

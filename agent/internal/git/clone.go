@@ -31,16 +31,19 @@ type cloning struct {
 	folders  *folders
 }
 
-func (s *service) clone(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), clonedTimeout)
-	defer cancel()
-	head, err := s.cloneFrom(ctx, r.Body)
-	if err != nil {
-		s.env.Logf("%s: %v", r.URL.Path, err)
-		writeFailure(w, err)
-		return
+// taking makes a handler of what takes a tar of the host and answers where the repository stands then.
+func (s *service) taking(take func(context.Context, io.Reader) (head *string, err error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), clonedTimeout)
+		defer cancel()
+		head, err := take(ctx, r.Body)
+		if err != nil {
+			s.env.Logf("%s: %v", r.URL.Path, err)
+			writeFailure(w, err)
+			return
+		}
+		writeJSON(w, http.StatusOK, map[string]*string{"head": head})
 	}
-	writeJSON(w, http.StatusOK, map[string]*string{"head": head})
 }
 
 func (s *service) cloneFrom(ctx context.Context, body io.Reader) (head *string, err error) {

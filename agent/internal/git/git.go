@@ -32,8 +32,8 @@ func Register(mux *http.ServeMux, env Environment) {
 		env.Logf = func(string, ...any) {}
 	}
 	s := &service{env}
-	mux.HandleFunc("POST /warren/git/clone", s.clone)
-	mux.HandleFunc("POST /warren/git/update", s.update)
+	mux.HandleFunc("POST /warren/git/clone", s.taking(s.cloneFrom))
+	mux.HandleFunc("POST /warren/git/update", s.taking(s.updateFrom))
 	mux.HandleFunc("POST /warren/git/status", answer(s, s.status))
 	mux.HandleFunc("POST /warren/git/commit", answer(s, s.commit))
 	mux.HandleFunc("POST /warren/git/pack", s.pack)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,18 +17,6 @@ import (
 // prepared for. When it fails, the clone is in no state to be used.
 
 const updating = ".warren-new"
-
-func (s *service) update(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), clonedTimeout)
-	defer cancel()
-	head, err := s.updateFrom(ctx, r.Body)
-	if err != nil {
-		s.env.Logf("%s: %v", r.URL.Path, err)
-		writeFailure(w, err)
-		return
-	}
-	writeJSON(w, http.StatusOK, map[string]*string{"head": head})
-}
 
 func (s *service) updateFrom(ctx context.Context, body io.Reader) (*string, error) {
 	entries := tar.NewReader(body)
