@@ -18,9 +18,6 @@ export const FEATURE_LIMITS: FeatureLimits = {
   entries: 50_000,
 };
 
-/** Tells the guard `answerBytes`. */
-export const ANSWER_BYTES_VARIABLE = 'WARREN_FEATURES_ANSWER_BYTES';
-
 /** What of the limits the folder goes beyond, as the end of a sentence; null: nothing. Links are not followed. */
 export async function beyond(folder: string, { bytes, entries }: FeatureLimits): Promise<string | null> {
   let bytesLeft = bytes;

@@ -11,14 +11,13 @@ import { run } from '../../host/run.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { sanitize } from '../../protocol/sanitize.ts';
 import type { ImageSettings } from '../manifest.ts';
-import { ANSWER_BYTES_VARIABLE, beyond, type FeatureLimits } from './limits.ts';
+import { guardProgram } from './guard.ts';
+import { beyond, type FeatureLimits } from './limits.ts';
 
 const TIMEOUT_MS = 10 * 60_000;
 const LOOK_EVERY_MS = 100;
 const OUTPUT_MAX_BYTES = 16 * 1024 ** 2;
 const SAID_MAX_CHARS = 600;
-
-const GUARD = new URL('guard.ts', import.meta.url).href;
 
 /** What it asks of an engine, and what it hears. What it stages is gone when it ends, so it is copied. */
 const ENGINE = `#!/bin/sh
@@ -54,6 +53,8 @@ export async function runCli(request: CliRequest): Promise<string[]> {
   await mkdir(temporary, { recursive: true, mode: 0o700 });
   await writeFile(engine, ENGINE);
   await chmod(engine, 0o700);
+  const guard = join(folder, 'guard.cjs');
+  await writeFile(guard, guardProgram(limits.answerBytes));
   await writeFile(join(folder, 'inspect.json'), JSON.stringify([inspectOf(base)]));
   const words = ['build', '--docker-path', engine, '--workspace-folder', workspace, '--config', file];
   // A registry's word alone sends credentials to no other host.
@@ -61,8 +62,8 @@ export async function runCli(request: CliRequest): Promise<string[]> {
   const own = { HOME: folder, TMPDIR: temporary, WARREN_FEATURES: folder };
   try {
     await within(limits, folder, signal, (either) =>
-      run(process.execPath, ['--import', GUARD, cliProgram(), ...words, ...more], {
-        env: { ...passedOn(), ...own, [ANSWER_BYTES_VARIABLE]: String(limits.answerBytes) },
+      run(process.execPath, ['--require', guard, cliProgram(), ...words, ...more], {
+        env: { ...passedOn(), ...own },
         timeoutMs: TIMEOUT_MS,
         maxOutputBytes: OUTPUT_MAX_BYTES,
         signal: either,
