@@ -18,7 +18,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeFolderAtomic } from '../host/atomic-file.ts';
-import { ensureRoom, freeMib } from '../host/disk-space.ts';
+import { ensureRoom } from '../host/disk-space.ts';
 import { machineSockets, templateFiles } from '../host/layout.ts';
 import { run } from '../host/run.ts';
 import { WarrenError } from '../protocol/error.ts';
@@ -27,6 +27,7 @@ import type { Accelerator, Driver, DriverFound, Layer, MachineSpec } from './dri
 import { newMachineId } from './identity.ts';
 import { Machine } from './machine.ts';
 import { makeDisk } from './make-disk.ts';
+import { endedByFullDisk } from './out-of-room.ts';
 import {
   openTemplate,
   type Template,
@@ -41,8 +42,6 @@ const DISK_ROOM_MIB = 128;
 /** A machine is booted in seconds; rarely, on a very busy computer, one never says anything, and the next one does. */
 const FIRST_TRY_MS = 90_000;
 const LAST_TRY_MS = 120_000;
-/** Less is as good as nothing. */
-const OUT_OF_ROOM_MIB = 8;
 
 export interface TemplateRequest {
   /** Of its machine: what a later daemon finds the VMM by, should this one die. */
@@ -205,9 +204,7 @@ async function startAndFreeze(
   } catch (error) {
     if (request.signal?.aborted)
       throw new WarrenError({ code: 'usage.cancelled', message: 'cancelled' }, { cause: error });
-    // Memory that finds no room ends the VMM, which tells nobody.
-    const isOut = !machine.alive && (await freeMib(request.folder)) < OUT_OF_ROOM_MIB;
-    if (isDiskFull || isOut)
+    if (isDiskFull || (await endedByFullDisk(machine, request.folder)))
       throw new WarrenError(
         {
           code: 'machine.disk-full',

@@ -1,5 +1,6 @@
-// What many flows hold: a door process of its own, with the guest and the origin of the bench. Memory that is bounded
-// by nothing would be twice as much (`npm run bench -- door --only held` prints figures).
+// What many flows hold: a door process of its own, with the guest and the origin of the bench (`npm run bench -- door
+// --only held` prints figures). Measured here: 73 MiB more on an idle computer, up to 133 MiB on a busy one, 240 MiB when
+// flows are bounded by nothing.
 
 import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
@@ -13,7 +14,7 @@ import { DOOR_ENVIRONMENT, DOOR_NODE_FLAGS } from '../../src/egress/door/node-fl
 import { Authority, createAuthority } from '../../src/egress/tls/authority.ts';
 
 const FLOWS = 512;
-const MAX_GROWN_MIB = 110;
+const MAX_GROWN_MIB = 170;
 const folder = mkdtempSync(join(tmpdir(), 'warren-many-'));
 const children: ChildProcess[] = [];
 after(() => {
@@ -60,6 +61,6 @@ it(`${FLOWS} downloads that nobody reads are bounded in the door's memory (NE 41
   }, 50);
   const [{ answer }] = await once(child, 'message');
   clearInterval(look);
-  assert.ok(answer >= 100, `${answer} are served at once`);
+  assert.ok(answer >= 100 && answer <= 128, `${answer} are served at once`);
   assert.ok(most - before < MAX_GROWN_MIB, `${Math.round(most - before)} MiB more`);
 });

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import type { DoorLimits } from '../../src/egress/flow/parts.ts';
 import { openDoor, type TestDoor, tlsOrigin, until } from './fake-guest.ts';
@@ -43,6 +44,21 @@ describe('flows that are taken apart', () => {
     await once(sockets[0]!.resume(), 'close');
     await until(() => opened.door.flows === 3);
     for (const socket of sockets.slice(1)) assert.match(await get(socket, '/'), /^HTTP\/1\.1 200/);
+  });
+
+  it('are not closed for others before their first request, unless it is long in coming (NE 41)', async () => {
+    const opened = await door({ limits: { readFlows: 1, placeMs: 20_000 } });
+    const first = await opened.tls('api.example');
+    const second = opened.tls('api.example');
+    await sleep(300);
+    assert.match(await get(first, '/'), /^HTTP\/1\.1 200/);
+    // It has rested from then on; the second one gets its place, says nothing, and makes room for a third after a while.
+    const silent = await second;
+    const startedMs = performance.now();
+    const third = await opened.tls('api.example');
+    assert.ok(performance.now() - startedMs > 3000, 'the silent one was given its time');
+    await once(silent.resume(), 'close');
+    assert.match(await get(third, '/'), /^HTTP\/1\.1 200/);
   });
 
   it('wait while all are at work, and are given up in time, with a record (NE 41)', async () => {

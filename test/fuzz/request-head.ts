@@ -22,6 +22,7 @@ export const seeds = [
   ':method: POST\n:path: /grpc\n:scheme: https\n:authority: api.example\nte: trailers\ncontent-type: application/grpc\ncookie: a\ncookie: b',
   ':method: GET\n:path: /\n:scheme: https\nhost: api.example\ncontent-length: 0',
   ':method: CONNECT\n:authority: api.example:443\n:protocol: websocket',
+  `:method: GET\n:path: /\n:scheme: https\n:authority: api.example${'\na: b'.repeat(256)}`,
 ];
 
 export function run(bytes: Buffer): Ran {

@@ -1,6 +1,9 @@
 // How many flows are taken apart at once: each costs a third of a MiB, so fewer than there may be flows. Who comes when
 // all places are taken gets that of the connection that has rested longest, as any server may close one between two
-// requests; while all are at work it waits.
+// requests; while all are at work it waits. A new connection rests only when its first request has not come for a while:
+// a client asks again after a close between two requests, and seldom after one before the first.
+
+const FIRST_REQUEST_MS = 5000;
 
 export class Places {
   readonly #most: number;
@@ -66,6 +69,7 @@ export class Place {
   readonly #told: Told;
   #requests = 0;
   #close: (() => void) | null = null;
+  #first: NodeJS.Timeout | undefined;
   #left = false;
 
   constructor(told: Told) {
@@ -75,10 +79,12 @@ export class Place {
   /** From now on it may be closed whenever no request is under way. `close` must not cut an answer short. */
   opened(close: () => void): void {
     this.#close = close;
-    if (this.#requests === 0 && !this.#left) this.#told.rests();
+    if (this.#requests > 0 || this.#left) return;
+    this.#first = setTimeout(() => this.#told.rests(), FIRST_REQUEST_MS).unref();
   }
 
   begin(): void {
+    clearTimeout(this.#first);
     this.#requests += 1;
     this.#told.works();
   }
@@ -95,6 +101,7 @@ export class Place {
 
   leave(): void {
     if (this.#left) return;
+    clearTimeout(this.#first);
     this.#left = true;
     this.#told.left();
   }

@@ -39,6 +39,7 @@ export function readHttp1(start: Http1Start, target: Target, protocol: 'http' | 
   if (version !== '1.1' && version !== '1.0') return bad(400, 'only HTTP/1.1 and HTTP/1.0 are understood');
   const wrong =
     startObjection(method, path) ??
+    countObjection(headers) ??
     headersObjection(headers) ??
     hostObjection(valuesOf(headers, 'host'), target, protocol);
   if (wrong) return wrong;
@@ -93,6 +94,7 @@ export function readHttp2(rawHeaders: readonly string[], ended: boolean, target:
     return bad(400, 'its host is told twice');
   const wrong =
     startObjection(method[0]!, path[0]!) ??
+    countObjection(all) ??
     headersObjection(headers) ??
     hostObjection(authority.length > 0 ? authority : hosts, target, 'https');
   if (wrong) return wrong;
@@ -125,8 +127,12 @@ function startObjection(method: string, path: string): BadHead | null {
   return null;
 }
 
+/** Those of HTTP/2 with colons count: they become headers of HTTP/1.1, which has no more than these. */
+function countObjection(headers: HeaderList): BadHead | null {
+  return headers.length > MAX_HEADERS ? bad(431, `it has more than ${MAX_HEADERS} headers`) : null;
+}
+
 function headersObjection(headers: HeaderList): BadHead | null {
-  if (headers.length > MAX_HEADERS) return bad(431, `it has more than ${MAX_HEADERS} headers`);
   for (const [name, value] of headers) {
     if (!TOKEN.test(name)) return bad(400, 'the name of a header is none');
     if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) return bad(400, 'a header has a control character');

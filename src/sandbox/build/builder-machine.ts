@@ -3,7 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { mkdir, rm, truncate, writeFile } from 'node:fs/promises';
-import { ensureRoom, freeMib } from '../../host/disk-space.ts';
+import { ensureRoom } from '../../host/disk-space.ts';
 import { buildFiles, machineRuntimeFolder, machineSockets } from '../../host/layout.ts';
 import { Builder } from '../../machine/builder.ts';
 import type { Layer, MachineSpec } from '../../machine/driver.ts';
@@ -11,6 +11,7 @@ import { newMachineId } from '../../machine/identity.ts';
 import type { Link } from '../../machine/link/link.ts';
 import { Machine } from '../../machine/machine.ts';
 import { makeDisk } from '../../machine/make-disk.ts';
+import { endedByFullDisk } from '../../machine/out-of-room.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import type { Rooms } from '../rooms.ts';
 import { type BuildDoor, openBuildDoor } from './build-door.ts';
@@ -42,7 +43,6 @@ const DISK_GIB = 32;
 const AWAKEN_TIMEOUT_MS = 120_000;
 /** What steps may write before anything else is said. */
 const DISK_ROOM_MIB = 256;
-const OUT_OF_ROOM_MIB = 16;
 
 export function newBuildId(): string {
   return `build-${randomBytes(6).toString('hex')}`;
@@ -92,9 +92,8 @@ export async function openBuilder(
     cancel();
   });
   const broken = async () => {
-    // Memory that finds no room ends the VMM, which tells nobody.
-    const isOut = !machine.alive && !signal.aborted && (await freeMib(files.folder)) < OUT_OF_ROOM_MIB;
-    return isDiskFull || isOut ? diskFull(files.folder) : undefined;
+    const isFull = isDiskFull || (!signal.aborted && (await endedByFullDisk(machine, files.folder)));
+    return isFull ? diskFull(files.folder) : undefined;
   };
   let door: BuildDoor | undefined;
   const end = async () => {
