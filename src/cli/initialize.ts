@@ -3,6 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { isDeepStrictEqual } from 'node:util';
 import type { Client } from '../client/client.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { sanitize, sanitizeLine } from '../protocol/sanitize.ts';
@@ -14,23 +15,36 @@ const SHOWN_MAX_CHARS = 4000;
 
 /** `wish`: true for --initialize, false for --no-initialize, undefined to ask on a terminal and else do without. */
 export async function withInitialize<T>(
-  client: Client,
+  client: Pick<Client, 'allowInitialize'>,
   wish: boolean | undefined,
   up: (initialized: string | null) => Promise<T>,
 ): Promise<T> {
   try {
     return await up(wish === false ? 'skip' : null);
   } catch (error) {
-    if (!(error instanceof WarrenError) || error.code !== 'environment.initialize') throw error;
-    const details = error.details as unknown as InitializeDetails;
+    const details = wishesOf(error);
     if (!details.allowed && !(await mayRun(client, wish, details))) return await up('skip');
     await runHere(details);
-    return await up(details.digest);
+    try {
+      return await up(details.digest);
+    } catch (after) {
+      // What was run may have changed files that it names: that is what it was allowed to.
+      const { digest, root, command, binds } = wishesOf(after);
+      if (!isDeepStrictEqual([command, binds], [details.command, details.binds])) throw after;
+      await client.allowInitialize({ root, digest });
+      return await up(digest);
+    }
   }
 }
 
+/** Throws what is another error. */
+function wishesOf(error: unknown): InitializeDetails {
+  if (!(error instanceof WarrenError) || error.code !== 'environment.initialize') throw error;
+  return error.details as unknown as InitializeDetails;
+}
+
 async function mayRun(
-  client: Client,
+  client: Pick<Client, 'allowInitialize'>,
   wish: boolean | undefined,
   { command, text, files, binds, root, digest }: InitializeDetails,
 ): Promise<boolean> {
@@ -91,9 +105,9 @@ async function runHere({ command, root }: InitializeDetails): Promise<void> {
 
 async function runOne(command: HostCommand, cwd: string): Promise<number | string> {
   const [file, ...args] = typeof command === 'string' ? ['/bin/sh', '-c', command] : command;
-  // What it prints is no result of ours.
-  const child = spawn(file!, args, { cwd, stdio: ['inherit', process.stderr, process.stderr] });
   try {
+    // What it prints is no result of ours.
+    const child = spawn(file!, args, { cwd, stdio: ['inherit', process.stderr, process.stderr] });
     const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
     return code ?? signal ?? 'no code';
   } catch (error) {

@@ -55,14 +55,12 @@ export async function copyIn(
   const into = what.intoFolder || (await isFolder(transport, sandbox, what.path, what.user));
   const folder = into ? what.path : posix.dirname(what.path);
   const name = into ? basename(what.source) : posix.basename(what.path);
-  const { tar, packed } = packPath(what.source, name);
   const answer = await transport.send({
     method: 'PUT',
     path: archivePath(sandbox, folder, what.user),
     headers: { 'content-type': 'application/x-tar' },
-    body: tar,
+    body: packPath(what.source, name),
   });
-  await packed;
   const { entries } = JSON.parse(await readText(answer)) as { entries: number };
   return { entries, path: posix.join(folder, name) };
 }

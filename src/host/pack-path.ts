@@ -7,15 +7,15 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Pack, pack } from 'tar-stream';
 
-/** `name`: what it is called in the tar. `packed` settles when all of it was read. */
-export function packPath(source: string, name: string): { tar: Readable; packed: Promise<void> } {
+/** `name`: what it is called in the tar. What cannot be read ends the tar with an error. */
+export function packPath(source: string, name: string): Readable {
   const archive = pack();
-  const packed = add(archive, source, name).then(
+  add(archive, source, name).then(
     () => archive.finalize(),
     (error: Error) => archive.destroy(error),
   );
   // tar-stream's streams are streamx's: readable streams in all that they are used for, but not by type.
-  return { tar: archive as unknown as Readable, packed };
+  return archive as unknown as Readable;
 }
 
 async function add(archive: Pack, path: string, name: string): Promise<void> {

@@ -159,13 +159,7 @@ export class Builder {
 
   async #put(path: string, payload: Readable): Promise<void> {
     const link = await this.#link();
-    const { body } = await link.send(`/warren/build/${path}`, {
-      method: 'PUT',
-      payload,
-      timeoutMs: LONG_TIMEOUT_MS,
-      signal: this.#signal,
-      headers: { 'content-type': 'application/x-tar' },
-    });
-    body.resume();
+    const call = { method: 'PUT', timeoutMs: LONG_TIMEOUT_MS, signal: this.#signal } as const;
+    await link.sendTar(`/warren/build/${path}`, payload, call);
   }
 }

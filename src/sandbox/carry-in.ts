@@ -73,16 +73,5 @@ export async function sendRepository(
     done += chunk.length;
     onProgress({ step, done, total: plan.bytes });
   });
-  try {
-    const answer = await link.send(`/warren/git/${verb}`, {
-      method: 'POST',
-      payload: stream,
-      timeoutMs: CLONE_TIMEOUT_MS,
-      signal,
-      headers: { 'content-type': 'application/x-tar' },
-    });
-    answer.body.resume();
-  } finally {
-    stream.destroy();
-  }
+  await link.sendTar(`/warren/git/${verb}`, stream, { timeoutMs: CLONE_TIMEOUT_MS, signal });
 }

@@ -31,6 +31,7 @@ export class Conductor {
   readonly #sandboxes = new Map<string, Sandbox>();
   /** What each sandbox is doing: verbs on one sandbox follow one another. */
   readonly #busy = new Map<string, Promise<unknown>>();
+  readonly #updates = new WeakMap<Sandbox, Promise<void>>();
 
   constructor(rooms: Rooms) {
     this.forwards = new Forwards(this);
@@ -84,18 +85,31 @@ export class Conductor {
     return randomBytes(6).toString('hex');
   }
 
-  /** Changes the record, on disk first. */
+  /**
+   * Changes the record, on disk first. One change follows another: what goes on by itself, as lifecycle commands and the end
+   * of a machine do, changes it beside the verbs.
+   */
   async update(
     sandbox: Sandbox,
     change: Partial<SandboxRecord>,
     event?: string,
     facts?: Record<string, unknown>,
   ): Promise<void> {
+    const before = this.#updates.get(sandbox) ?? Promise.resolve();
+    const mine = before.then(() => this.#change(sandbox, change));
+    this.#updates.set(
+      sandbox,
+      mine.catch(() => {}),
+    );
+    await mine;
+    if (event) await this.journal(sandbox, event, facts);
+  }
+
+  async #change(sandbox: Sandbox, change: Partial<SandboxRecord>): Promise<void> {
     const record = { ...sandbox.record, ...change };
     await writeRecord(this.rooms.layout, record);
     sandbox.record = record;
     if (record.state !== 'running') this.forwards.dropConnections(sandbox);
-    if (event) await this.journal(sandbox, event, facts);
   }
 
   async journal(sandbox: Sandbox, event: string, facts?: Record<string, unknown>): Promise<void> {

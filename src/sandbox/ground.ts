@@ -58,6 +58,16 @@ export async function ensureGround(
   onProgress: OnProgress,
   signal: AbortSignal,
 ): Promise<Ground> {
+  // Together, so that what one part finds or makes is not pruned before the next one needs it.
+  return await conductor.templates.images.counted(makeGround(conductor, request, onProgress, signal));
+}
+
+async function makeGround(
+  conductor: Conductor,
+  request: GroundRequest,
+  onProgress: OnProgress,
+  signal: AbortSignal,
+): Promise<Ground> {
   const { found, settings, build, fresh = false, repository } = request;
   const { carry } = settings;
   const startedMs = Date.now();
@@ -108,7 +118,7 @@ async function withFeatures(
   const { stageFeatures } = await import('../image/features/stage-features.ts');
   const { overrideFeatureInstallOrder, remoteUser, containerUser } = devcontainer.file;
   const { images } = conductor.templates;
-  const staged = stageFeatures({
+  const environment = await stageFeatures({
     ...{ base, fresh: fresh === true, signal, onProgress },
     store: conductor.rooms.store,
     file: devcontainer.path,
@@ -120,11 +130,7 @@ async function withFeatures(
       ...(containerUser && { containerUser }),
     },
   });
-  const built = staged.then((environment) =>
-    images.ensure({ environment, repository, carry: carry ?? [] }, onProgress, signal),
-  );
-  // Together, so that what was resolved is not pruned before it is built from.
-  return await images.counted(built);
+  return await images.ensure({ environment, repository, carry: carry ?? [] }, onProgress, signal);
 }
 
 function planOf(

@@ -14,6 +14,7 @@ export class Images {
   #builds: Promise<Builds> | undefined;
   #default: Promise<Image> | undefined;
   #making = 0;
+  #begun = 0;
 
   constructor(rooms: Rooms) {
     this.#rooms = rooms;
@@ -52,9 +53,11 @@ export class Images {
     return this.#builds;
   }
 
-  /** What is in the store and nobody needs may be needed in a moment. */
-  get areMade(): boolean {
-    return this.#making > 0;
+  /** Whoever removes asks before each thing: is the store still as it was now, with nothing being made that needs it? */
+  watch(): () => boolean {
+    const wasQuiet = this.#making === 0;
+    const begun = this.#begun;
+    return () => wasQuiet && this.#begun === begun;
   }
 
   /** They may have been pruned: look again at the next use. */
@@ -62,9 +65,10 @@ export class Images {
     this.#default = undefined;
   }
 
-  /** While it goes on nothing of the store is taken for unused. */
+  /** While it goes on nothing of the store but templates is taken for unused. */
   async counted<T>(making: Promise<T>): Promise<T> {
     this.#making++;
+    this.#begun++;
     try {
       return await making;
     } finally {

@@ -64,6 +64,12 @@ async function take(conductor: Conductor, record: SandboxRecord): Promise<void> 
   const machine =
     record.machine && (await Machine.adopt(conductor.rooms.driver, record.machine).catch(() => null));
   const sandbox = conductor.add(record, machine);
+  const { setup } = record;
+  // Nobody hears how it ends any more, and what comes after it was not begun.
+  if (setup?.state === 'running')
+    await conductor.update(sandbox, {
+      setup: { ...setup, state: 'failed', why: 'the daemon ended meanwhile' },
+    });
   if (machine) {
     // A paused one answers when it is resumed.
     if (await machine.stoppedByFullDisk().catch(() => false)) await conductor.diskFull(sandbox);

@@ -2,13 +2,13 @@
 // then defaults. The repository's file is a request by whoever wrote the repository: it may choose sizes within
 // the limits and name files of the repository itself to carry, nothing else.
 
-import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'jsonc-parser';
 import * as v from 'valibot';
 import { syntaxObjection } from '../egress/policy/syntax.ts';
 import { layoutFrom } from '../host/layout.ts';
+import { readLimited } from '../host/read-limited.ts';
 import type { UpRequest } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { limits } from '../protocol/limits.ts';
@@ -22,6 +22,7 @@ export interface Settings {
   prepare: NonNullable<FileSettings['prepare']> | null;
 }
 
+const FILE_MAX_BYTES = 4 * 1024 ** 2;
 const USERS_ONLY = [
   ['downloads', 'what is kept of downloads on this host'],
   ['ca', 'whom this host trusts'],
@@ -193,7 +194,7 @@ function check(flag: string, value: number, least: number, most: number, unit: s
 export async function readSettings(file: string): Promise<FileSettings> {
   let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    text = (await readLimited(file, FILE_MAX_BYTES)).toString('utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw new WarrenError({

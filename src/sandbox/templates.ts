@@ -2,7 +2,6 @@
 
 import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { templateFiles } from '../host/layout.ts';
 import type { Image } from '../image/index.ts';
 import { buildTemplate, type TemplateRequest } from '../machine/build-template.ts';
 import type { Accelerator } from '../machine/driver.ts';
@@ -20,9 +19,9 @@ import { warmUp } from '../machine/warm-up.ts';
 import type { TemplateView } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { Images } from './images.ts';
-import { preparedOf } from './prepare/preparation.ts';
 import type { OnProgress, Rooms } from './rooms.ts';
 import { SharedWork } from './shared-work.ts';
+import { viewOf, viewOfDamaged } from './template-view.ts';
 
 export interface Size {
   cpus: number;
@@ -43,6 +42,7 @@ export class Templates {
   readonly #rooms: Rooms;
   readonly #building = new SharedWork<Template>();
   readonly #open = new Map<string, Template>();
+  readonly #removing = new Set<string>();
 
   constructor(rooms: Rooms) {
     this.#rooms = rooms;
@@ -120,6 +120,7 @@ export class Templates {
   }
 
   async get(id: string): Promise<Template> {
+    if (this.#removing.has(id)) throw notFound(id);
     const known = this.#open.get(id);
     if (known && (await stat(known.files.record).catch(() => undefined))) return known;
     const template = await openTemplate(join(this.#rooms.storeFolders.templates, id));
@@ -136,40 +137,24 @@ export class Templates {
   async list(usedBy: (id: string) => string[]): Promise<TemplateView[]> {
     const damaged: TemplateView[] = [];
     const templates = await listTemplates(this.#rooms.storeFolders.templates, (id, error) => {
-      damaged.push({
-        id,
-        createdAt: '',
-        usedAt: '',
-        cpus: 0,
-        memoryMib: 0,
-        diskGib: 0,
-        kernel: '',
-        image: '',
-        sizeMib: 0,
-        buildMs: 0,
-        bootMs: 0,
-        usedBy: usedBy(id),
-        preparedFor: null,
-        damaged: error.message,
-      });
+      damaged.push(viewOfDamaged(id, error.message, usedBy(id)));
     });
-    const views = await Promise.all(
-      templates.map(async (template) => await viewOf(template, usedBy(template.id))),
-    );
-    return [...views, ...damaged];
+    const views = await Promise.all(templates.map((template) => viewOf(template, usedBy(template.id))));
+    return [...views.filter((view) => view !== undefined), ...damaged];
   }
 
+  /** From the call on nobody finds it; whoever has found it before looks again when its own record names it. */
   async remove(id: string): Promise<void> {
     const folder = join(this.#rooms.storeFolders.templates, id);
-    if (!/^[0-9a-f]{16}\.[0-9a-f]{8}$/.test(id) || !(await stat(folder).catch(() => undefined))) {
-      throw new WarrenError({
-        code: 'template.not-found',
-        message: `there is no template "${id}"`,
-        remedy: 'warren template ls',
-      });
-    }
+    this.#removing.add(id);
     this.#open.delete(id);
-    await rm(folder, { recursive: true, force: true });
+    try {
+      if (!/^[0-9a-f]{16}\.[0-9a-f]{8}$/.test(id) || !(await stat(folder).catch(() => undefined)))
+        throw notFound(id);
+      await rm(folder, { recursive: true, force: true });
+    } finally {
+      this.#removing.delete(id);
+    }
   }
 
   async #findOrBuild(inputs: Inputs, onProgress: OnProgress, signal?: AbortSignal): Promise<Template> {
@@ -221,29 +206,10 @@ export class Templates {
   }
 }
 
-export async function viewOf(template: Template, usedBy: string[]): Promise<TemplateView> {
-  const { key, createdAt, buildMs, bootMs, kernel } = template.record;
-  let bytes = 0;
-  for (const file of Object.values(templateFiles(template.files.folder))) {
-    const found = await stat(file).catch(() => undefined);
-    if (found?.isFile()) bytes += found.blocks * 512;
-  }
-  const { cpus, memoryMib, diskGib } = key;
-  const { mtime } = await stat(template.files.record);
-  return {
-    id: template.id,
-    createdAt,
-    usedAt: mtime.toISOString(),
-    cpus,
-    memoryMib,
-    diskGib,
-    kernel: kernel.vmlinuz,
-    image: key.imageId,
-    sizeMib: Math.round(bytes / 1024 ** 2),
-    buildMs,
-    bootMs,
-    usedBy,
-    preparedFor: preparedOf(template.record)?.root ?? null,
-    damaged: null,
-  };
+function notFound(id: string): WarrenError {
+  return new WarrenError({
+    code: 'template.not-found',
+    message: `there is no template "${id}"`,
+    remedy: 'warren template ls',
+  });
 }

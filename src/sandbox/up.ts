@@ -158,6 +158,8 @@ async function settle(conductor: Conductor, sandbox: Sandbox, ground: Ground): P
     ...(record.repository && guestPath !== null && { repository: { ...record.repository, guestPath } }),
     ...(plan && { env: plan.env, lifecycle: plan.lifecycle }),
   });
+  // From now on nobody prunes it; somebody may have in the moment before.
+  await conductor.templates.get(template.id);
 }
 
 /** What was copied in after all is no news. */

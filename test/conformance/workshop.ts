@@ -2,7 +2,7 @@
 // images are is the base too; everything else is what a build does.
 
 import { cpSync, createReadStream, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -19,6 +19,7 @@ import { qemuDriver } from '../../src/machine/drivers/qemu/driver.ts';
 import { newBuildId, openBuilder } from '../../src/sandbox/build/builder-machine.ts';
 import { Rooms } from '../../src/sandbox/rooms.ts';
 import { staticBusybox } from '../image/debian-program.ts';
+import { testStore } from '../vm/test-store.ts';
 import { BASE_ENV, baseTar } from './base.ts';
 
 export interface SharedWorkshop {
@@ -90,8 +91,7 @@ async function storeTar(store: string, file: string): Promise<StoredLayer> {
 
 /** It need not be fetched again. */
 function takeKernel(store: string): void {
-  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
-  const from = process.env['WARREN_TEST_STORE'] ?? join(cache, 'warren-test/store');
+  const from = testStore();
   mkdirSync(store, { recursive: true, mode: 0o700 });
   for (const kept of ['kernels', 'accelerator.json'])
     if (existsSync(join(from, kept)))

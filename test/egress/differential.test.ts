@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:http2';
 import { after, describe, it } from 'node:test';
 import { openDoor, rawOrigin, type readAll, type TestDoor, tlsOrigin, until } from './fake-guest.ts';
-import { ODD_HTTP2, ODD_REQUESTS } from './odd-requests.ts';
+import { ODD_HTTP2 } from './odd-http2.ts';
+import { ODD_REQUESTS } from './odd-requests.ts';
 import { readRequests, type StrictRequest } from './strict-origin.ts';
 
 const closing: (() => unknown)[] = [];

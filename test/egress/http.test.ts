@@ -1,66 +1,14 @@
 // Requests through the door, in plain text and inside intercepted TLS: what is refused before anything is sent on, what
-// arrives and how (NE 5, 18, 19, 21, 23, 25, 27, 28).
+// arrives and how (NE 5, 18, 19, 21, 23, 25, 28).
 
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type Server as HttpServer } from 'node:http';
-import type { Server } from 'node:net';
-import { after, describe, it } from 'node:test';
+import { createServer } from 'node:http';
+import { describe, it } from 'node:test';
 import type { RequestEvent } from '../../src/egress/audit/event.ts';
-import {
-  type DoorOptions,
-  listenOn,
-  openDoor,
-  PUBLIC,
-  rawOrigin,
-  readAll,
-  say,
-  type TestDoor,
-  tlsOrigin,
-  until,
-} from './fake-guest.ts';
-
-const closing: (() => unknown)[] = [];
-after(async () => {
-  for (const close of closing.reverse()) await close();
-});
-const HTTP = { host: 'api.example', http: true };
-const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
-
-async function door(options: DoorOptions = {}): Promise<TestDoor> {
-  const opened = await openDoor({ allow: [HTTP, 'tls.example'], ...options });
-  closing.push(() => opened.close());
-  return opened;
-}
-
-/** Answers each request by its head alone, and keeps what it was sent. */
-async function plainOrigin(answer = OK) {
-  const origin = await rawOrigin((socket, received) => {
-    let seen = 0;
-    socket.on('data', () => {
-      const heads = received().split('\r\n\r\n').length - 1;
-      for (; seen < heads; seen++) socket.write(answer, 'latin1');
-    });
-  });
-  closing.push(origin.close);
-  return origin;
-}
-
-async function httpOrigin(server: HttpServer): Promise<number> {
-  closing.push(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return listenOn(server as unknown as Server);
-}
-
-async function tlsHttpOrigin(onRequest: Parameters<typeof createServer>[1] & {}, as?: string) {
-  const server = createServer(onRequest);
-  const origin = await tlsOrigin((socket) => server.emit('connection', socket), ['http/1.1'], as);
-  closing.push(origin.close);
-  return origin;
-}
+import { type DoorOptions, PUBLIC, readAll, say, tlsOrigin, until } from './fake-guest.ts';
+import { closing, door, httpOrigin, OK, plainOrigin, tlsHttpOrigin } from './http-door.ts';
 
 describe('a request that two programs could read differently', () => {
   const host = 'Host: api.example\r\n';
@@ -397,112 +345,5 @@ describe('an upstream', () => {
     );
     const allowed = opened.ended('request')[0] as RequestEvent;
     assert.deepEqual(allowed.secrets, ['x']);
-  });
-});
-
-describe('a websocket', () => {
-  const key = 'dGhlIHNhbXBsZSBub25jZQ==';
-  const hello = (host: string) =>
-    `GET /ws HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`;
-
-  it('passes once its handshake is allowed, and is counted (NE 27)', async () => {
-    const server = createServer();
-    server.on('upgrade', (request, socket) => {
-      const accept = createHash('sha1')
-        .update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
-        .digest('base64');
-      socket.write(
-        `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\nfirst`,
-      );
-      socket.on('error', () => {});
-      socket.pipe(socket);
-    });
-    const origin = await tlsOrigin((socket) => server.emit('connection', socket));
-    closing.push(origin.close);
-    const port = await httpOrigin(server);
-    const opened = await door({ origins: { 80: port, 443: origin.port } });
-    for (const stream of [await opened.openName('api.example', 80), await opened.tls('tls.example')]) {
-      let text = '';
-      stream.on('data', (chunk) => {
-        text += chunk;
-      });
-      stream.write(hello('encrypted' in stream && stream.encrypted ? 'tls.example' : 'api.example'));
-      await until(() => text.endsWith('first'));
-      assert.match(
-        text,
-        /^HTTP\/1\.1 101 Switching Protocols\r\n[\s\S]*Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=/,
-      );
-      stream.write('ping');
-      await until(() => text.endsWith('firstping'));
-      stream.end();
-    }
-    await until(() => opened.ended('request').length === 2);
-    for (const event of opened.ended('request') as RequestEvent[])
-      assert.deepEqual([event.status, event.bytesUp, event.bytesDown], [101, 4, 9]);
-  });
-
-  it('to a host that is not allowed is denied (NE 27)', async () => {
-    const opened = await door();
-    assert.match(
-      await say(await opened.openName('denied.example', 80), hello('denied.example')),
-      /^HTTP\/1\.1 403 /,
-    );
-    assert.deepEqual(opened.dialed, []);
-  });
-
-  it('whose origin answers otherwise gets that answer', async () => {
-    const origin = await plainOrigin('HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno');
-    const opened = await door({ origins: { 80: origin.port } });
-    assert.match(
-      await say(await opened.openName('api.example', 80), hello('api.example')),
-      /^HTTP\/1\.1 404 Not Found[\s\S]*no$/,
-    );
-  });
-});
-
-describe('a git push', () => {
-  const line = (text: string) => (text.length + 4).toString(16).padStart(4, '0') + text;
-  const push = (ref: string) =>
-    `${line(`${'0'.repeat(40)} ${'1'.repeat(40)} ${ref}\0report-status`)}0000PACK-and-more`;
-  const git = { host: 'api.example', http: true, git: { fetch: true, push: 'refs/heads/warren/*' } };
-  const post = (body: string) =>
-    `POST /me/x/git-receive-pack HTTP/1.1\r\nHost: api.example\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n${[...body.matchAll(/[\s\S]{1,7}/g)].map(([part]) => `${part.length.toString(16)}\r\n${part}\r\n`).join('')}0\r\n\r\n`;
-
-  it('is held back until its refs are known, and arrives whole', async () => {
-    const bodies: string[] = [];
-    const port = await httpOrigin(
-      createServer(async (request, response) => {
-        let body = '';
-        for await (const chunk of request) body += chunk.toString('latin1');
-        bodies.push(body);
-        response.end('pushed');
-      }),
-    );
-    const opened = await door({ allow: [git], origins: { 80: port } });
-    const good = push('refs/heads/warren/demo');
-    assert.match(await say(await opened.openName('api.example', 80), post(good)), /200 OK[\s\S]*pushed/);
-    assert.deepEqual(bodies, [good]);
-    const denied = await say(await opened.openName('api.example', 80), post(push('refs/heads/main')));
-    assert.match(denied, / 403 [\s\S]*refs\/heads\/main/);
-    const cut = await say(await opened.openName('api.example', 80), post(good.slice(0, 30)));
-    assert.match(cut, / 403 [\s\S]*not complete/);
-    assert.equal(bodies.length, 1);
-    assert.equal(opened.dialed.length, 1);
-  });
-
-  it('that is refused is told in git’s own form, which it shows', async () => {
-    const opened = await door({ allow: [git] });
-    const asGit = post(push('refs/heads/main')).replace(
-      '\r\n\r\n',
-      '\r\nAccept: application/x-git-receive-pack-result\r\n\r\n',
-    );
-    const answer = await say(await opened.openName('api.example', 80), asGit);
-    assert.match(answer, / 200 [\s\S]*content-type: application\/x-git-receive-pack-result/i);
-    const [, length, words] = /\r\n\r\n([0-9a-f]{4})\x03([\s\S]*)0000$/.exec(answer)!;
-    assert.equal(Number.parseInt(length!, 16), words!.length + 5);
-    assert.match(words!, /^Warren: the push is refused: it would change refs\/heads\/main/);
-    await until(() => opened.ended('request').length === 1);
-    const [event] = opened.ended('request') as RequestEvent[];
-    assert.deepEqual([event?.decision, event?.status, opened.dialed], ['deny', 403, []]);
   });
 });

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import {
   existsSync,
   lstatSync,
@@ -13,9 +14,12 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { FEATURE_LIMITS, type FeatureLimits } from '../../src/image/features/limits.ts';
 import { stageFeatures } from '../../src/image/features/stage-features.ts';
 import type { Image } from '../../src/image/index.ts';
 import { digestOf, type Entry, makeTar, push } from './make-image.ts';
@@ -51,6 +55,7 @@ function stage(
   features: Record<string, unknown>,
   file = '.devcontainer/devcontainer.json',
   fresh = false,
+  limits: Partial<FeatureLimits> = {},
 ) {
   const told: string[] = [];
   const environment = stageFeatures({
@@ -60,6 +65,7 @@ function stage(
     file: join(root, file),
     root,
     fresh,
+    limits: { ...FEATURE_LIMITS, ...limits },
     signal: new AbortController().signal,
     onProgress: ({ step }) => told.push(step),
   });
@@ -85,6 +91,15 @@ describe('features of the repository', () => {
     assert.equal((await stage(root, { './top': {} })).told.length, 0);
     writeFileSync(join(root, '.devcontainer/bottom/install.sh'), 'echo other\n');
     assert.equal((await stage(root, { './top': {} })).told.length, 1);
+  });
+
+  it('may be asked for twice at once', async () => {
+    const root = repository({ ...feature('twice') });
+    const both = await Promise.all([stage(root, { './twice': {} }), stage(root, { './twice': {} })]);
+    assert.deepEqual(
+      both.map(({ text }) => installed(text)),
+      [['twice'], ['twice']],
+    );
   });
 
   it('in a circle are an error', async () => {
@@ -129,6 +144,20 @@ describe('features of the repository', () => {
   });
 });
 
+describe('an archive of a feature', () => {
+  it('is not fetched over plain HTTP, whoever names it', async () => {
+    const name = 'HTTP://127.0.0.1:9/devcontainer-feature-x.tgz';
+    for (const [root, wanted] of [
+      [repository({}), name],
+      [repository(feature('own', { dependsOn: { [name]: {} } })), './own'],
+    ] as const)
+      await assert.rejects(stage(root, { [wanted]: {} }), {
+        code: 'environment.features',
+        message: /plain HTTP/,
+      });
+  });
+});
+
 const found = registryProgram();
 
 describe('features of a registry', { skip: 'missing' in found && found.missing }, () => {
@@ -138,9 +167,9 @@ describe('features of a registry', { skip: 'missing' in found && found.missing }
   });
   after(() => registry.stop());
 
-  async function publish(id: string, tag: string, entries: Entry[]): Promise<void> {
+  async function publish(id: string, tag: string, entries: Entry[], more: object = {}): Promise<void> {
     const layer = await makeTar([
-      { name: 'devcontainer-feature.json', content: JSON.stringify({ id, version: '1.2.3' }) },
+      { name: 'devcontainer-feature.json', content: JSON.stringify({ id, version: '1.2.3', ...more }) },
       { name: 'install.sh', content: `echo installing ${id} ${tag}\n`, mode: 0o755 },
       ...entries,
     ]);
@@ -197,5 +226,53 @@ describe('features of a registry', { skip: 'missing' in found && found.missing }
     const folder = join(staged.contexts['dev_containers_feature_content_source']!, 'bad_0');
     const link = lstatSync(join(folder, 'link'), { throwIfNoEntry: false });
     assert.ok(!link || link.isSymbolicLink());
+  });
+
+  it('lead to no plain HTTP, which is not even asked', async () => {
+    const asked = { first: 0, second: 0 };
+    const serve = async (what: keyof typeof asked, location: () => string) => {
+      const server = createServer((_, response) => {
+        asked[what]++;
+        response.writeHead(302, { location: location() }).end();
+      }).listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      return { server, port: (server.address() as AddressInfo).port };
+    };
+    const second = await serve('second', () => '/');
+    for (const to of [`http://127.0.0.1:${second.port}/v2/`, `http://localhost:${second.port}/other`]) {
+      const first = await serve('first', () => to);
+      await assert
+        .rejects(stage(repository({}), { [`localhost:${first.port}/team/leads:1`]: {} }), {
+          code: 'environment.features',
+        })
+        .finally(() => first.server.close());
+    }
+    second.server.close();
+    assert.ok(asked.first > 0);
+    assert.equal(asked.second, 0);
+  });
+
+  it('that are too much are refused: in bytes, in files, in one answer', async () => {
+    await publish('large', '1', [{ name: 'zeros', content: Buffer.alloc(3 * 1024 ** 2) }]);
+    await publish(
+      'many',
+      '1',
+      Array.from({ length: 300 }, (_, nr) => ({ name: `file-${nr}`, content: '' })),
+    );
+    const refusals: [string, Partial<FeatureLimits>, RegExp][] = [
+      ['large', { bytes: 1024 ** 2 }, /more than 1048576 bytes/],
+      ['many', { entries: 200 }, /or 200 files/],
+      ['large', { answerBytes: 1024 ** 2 }, /an answer is longer than 1048576 bytes/],
+    ];
+    for (const [id, limits, message] of refusals)
+      await assert.rejects(
+        stage(repository({}), { [`${local()}/team/${id}:1`]: {} }, undefined, false, limits),
+        { code: 'environment.features', message },
+        id,
+      );
+    for (const id of ['large', 'many'])
+      assert.deepEqual(installed((await stage(repository({}), { [`${local()}/team/${id}:1`]: {} })).text), [
+        id,
+      ]);
   });
 });

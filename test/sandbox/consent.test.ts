@@ -2,10 +2,19 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { withInitialize } from '../../src/cli/initialize.ts';
 import { WarrenError } from '../../src/protocol/error.ts';
 import type { InitializeDetails } from '../../src/protocol/up.ts';
 import { allowInitialize, checkInitialize } from '../../src/sandbox/devcontainer/consent.ts';
@@ -55,6 +64,33 @@ describe('consent', () => {
     assert.equal((await asked(said))?.allowed, false);
     assert.notEqual(await asked(said, first!.digest), null);
     assert.equal((await asked({ initializeCommand: 'cd scripts && ./init.sh x' }))?.allowed, false);
+  });
+
+  it('holds when what is run changes the very files that it names, and for nothing else', async () => {
+    const client = {
+      allowInitialize: ({ root: at, digest }: { root: string; digest: string }) =>
+        allowInitialize(layout, at, digest),
+    };
+    const run = (initializeCommand: string) =>
+      withInitialize(client, true, (done) =>
+        checkInitialize(layout, { root }, read({ initializeCommand }), done),
+      );
+    const text = 'echo "# more" >> scripts/init.sh';
+    assert.deepEqual(await run(text), []);
+    assert.equal((await asked({ initializeCommand: text }))?.allowed, true);
+    assert.match(readFileSync(join(root, 'scripts/init.sh'), 'utf8'), /^echo two\n# more\n$/);
+    await assert.rejects(run('exit 3'), { code: 'environment.initialize-failed' });
+    await assert.rejects(
+      withInitialize(client, true, (done) =>
+        checkInitialize(
+          layout,
+          { root },
+          read({ initializeCommand: done === null ? 'true' : 'false' }),
+          done,
+        ),
+      ),
+      { code: 'environment.initialize' },
+    );
   });
 
   it('is not asked for when nothing is wanted', async () => {

@@ -70,7 +70,7 @@ describe('a devcontainer.json and its image', () => {
   it('are told what they are not given', () => {
     const { notices, binds } = plan({
       containerEnv: { A: '${localEnv:OTHER}', B: '${localEnv:USER}' },
-      mounts: ['source=/etc,target=/e,type=bind'],
+      mounts: ['source=/etc,target=//e/./,type=bind', 'source=/etc,target=/e,type=bind'],
     });
     assert.equal(notices.length, 1, notices.join('\n'));
     assert.match(notices.join('\n'), /OTHER/);

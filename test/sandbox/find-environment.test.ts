@@ -64,4 +64,14 @@ describe('the environment of a repository', () => {
     const large = repository({ '.devcontainer.json': ' '.repeat(2 * 1024 ** 2) });
     await assert.rejects(find(large), { code: 'environment.devcontainer', message: /larger than/ });
   });
+
+  it('is not read for ever where a link makes it a device', async () => {
+    const named = repository({ 'warren.json': { environment: './x/devcontainer.json' }, 'x/y': '' });
+    symlinkSync('/dev/zero', join(named.root, 'x/devcontainer.json'));
+    await assert.rejects(find(named), { code: 'environment.devcontainer', message: /it is no file/ });
+    const settings = repository({});
+    mkdirSync(settings.root);
+    symlinkSync('/dev/zero', join(settings.root, 'warren.json'));
+    await assert.rejects(find(settings), { code: 'usage.settings', message: /it is no file/ });
+  });
 });

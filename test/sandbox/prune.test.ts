@@ -8,6 +8,7 @@ import {
   type PruneOptions,
   planPrune,
   type StoredName,
+  type StoredPart,
   type StoredTemplate,
 } from '../../src/sandbox/prune/plan.ts';
 
@@ -25,6 +26,8 @@ function name(text: string, image: string, days: number, more: Partial<StoredNam
   const usedAtMs = NOW - days * DAY_MS;
   return { file: `${text}@${image}`, name: text, image, layers: [], usedAtMs, isGone: false, ...more };
 }
+
+const part = (bytes: number, madeAtMs = 0): StoredPart => ({ bytes, madeAtMs });
 
 /** Sixty bytes of layers are the Dockerfile's, of which the image has forty. */
 const store: Inventory = {
@@ -49,21 +52,21 @@ const store: Inventory = {
     name('/gone/Dockerfile', 'gone', 2, { layers: ['g.tar'], isGone: true }),
   ],
   images: new Map([
-    ['builtin', { bytes: 50, layers: [] }],
-    ['alpine', { bytes: 1, layers: ['a.tar'] }],
-    ['before-edit', { bytes: 1, layers: ['a.tar', 'e.tar'] }],
-    ['dockerfile', { bytes: 1, layers: ['a.tar', 'd.tar'] }],
-    ['forgotten', { bytes: 1, layers: ['f.tar'] }],
-    ['gone', { bytes: 1, layers: ['g.tar'] }],
+    ['builtin', { ...part(50), layers: [] }],
+    ['alpine', { ...part(1), layers: ['a.tar'] }],
+    ['before-edit', { ...part(1), layers: ['a.tar', 'e.tar'] }],
+    ['dockerfile', { ...part(1), layers: ['a.tar', 'd.tar'] }],
+    ['forgotten', { ...part(1), layers: ['f.tar'] }],
+    ['gone', { ...part(1), layers: ['g.tar'] }],
   ]),
   layers: new Map(
-    ['a', 'd', 'stage', 'base', 'e', 'f', 'g'].map((each): [string, number] => [`${each}.tar`, 20]),
+    ['a', 'd', 'stage', 'base', 'e', 'f', 'g'].map((each) => [`${each}.tar`, part(20)] as const),
   ),
   kernels: new Map([
-    ['debian-6.12', 10],
-    ['k1', 10],
-    ['k2', 10],
-    ['k0', 10],
+    ['debian-6.12', part(10)],
+    ['k1', part(10)],
+    ['k2', part(10)],
+    ['k0', part(10)],
   ]),
   caches: [{ id: 'cache', bytes: 300, usedAtMs: NOW - 3 * DAY_MS }],
   downloads: [
@@ -117,6 +120,24 @@ describe('prune', () => {
     const { templates, caches } = plan({ olderThanMs: 4 * DAY_MS, keepBytes: 0 });
     assert.deepEqual(caches, []);
     assert.ok(templates.includes('alpine') && !templates.includes('dockerfile'));
+  });
+
+  it('by age leaves what was made since, though nothing names it yet', () => {
+    const another = {
+      ...store,
+      images: new Map([...store.images, ['new', { ...part(7, NOW - 1000), layers: ['e.tar'] }] as const]),
+      layers: new Map([...store.layers, ['new.tar', part(7, NOW - 1000)] as const]),
+      kernels: new Map([...store.kernels, ['new', part(7, NOW - 1000)] as const]),
+    };
+    for (const keepBytes of [null, 0]) {
+      const options = { ...DEFAULT, olderThanMs: DAY_MS, keepBytes };
+      const { images, layers, kernels } = planPrune(another, options, NOW);
+      assert.ok(![...images, ...layers, ...kernels].some((each) => /^new|^e\.tar/.test(each)));
+      const later = planPrune(another, options, NOW + DAY_MS);
+      assert.ok(
+        later.images.includes('new') && later.layers.includes('e.tar') && later.kernels.includes('new'),
+      );
+    }
   });
 
   it('of all leaves what sandboxes need', () => {

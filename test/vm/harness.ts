@@ -3,10 +3,19 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { constants, homedir, tmpdir } from 'node:os';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { constants, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { after, type TestContext } from 'node:test';
+import { testStore } from './test-store.ts';
 
 const program = resolve('bin/warren');
 const COMMAND_TIMEOUT_MS = 10 * 60_000;
@@ -38,12 +47,11 @@ export class Warren {
 
   constructor({ hosts = [] }: WarrenOptions = {}) {
     this.home = mkdtempSync(join(tmpdir(), 'warren-test-'));
-    const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
     this.env = {
       PATH: process.env['PATH'] ?? '',
       HOME: this.home,
       LC_ALL: 'C.UTF-8',
-      WARREN_STORE: process.env['WARREN_TEST_STORE'] ?? join(cache, 'warren-test/store'),
+      WARREN_STORE: testStore(),
       ...pick('NODE_EXTRA_CA_CERTS', 'http_proxy', 'https_proxy', 'WARREN_QEMU'),
     };
     mkdirSync(this.env['WARREN_STORE']!, { recursive: true, mode: 0o700 });
@@ -116,10 +124,20 @@ export class Warren {
       id: string;
     }[];
     if (names.length > 0) await this.run(['rm', '--force', ...names.map(({ name }) => name)]);
+    await this.#removePrepared();
     await this.run(['daemon', 'stop']);
     const left = this.#endWhatIsLeft();
     rmSync(this.home, { recursive: true, force: true, maxRetries: 10 });
     assert.deepEqual(left, [], 'processes are left');
+  }
+
+  /** A repository of this home is nobody else's, and what was prepared for it serves nobody any more. */
+  async #removePrepared(): Promise<void> {
+    if (!existsSync(join(this.data, 'projects'))) return;
+    const { stdout } = await this.run(['template', 'ls', '--json']);
+    const templates = JSON.parse(stdout || '[]') as { id: string; preparedFor: string | null }[];
+    const mine = templates.filter(({ preparedFor }) => preparedFor?.startsWith(`${this.home}/`));
+    if (mine.length > 0) await this.run(['template', 'rm', ...mine.map(({ id }) => id)]);
   }
 
   /** After a test that failed half-way; answers the pids. The box names the home, the VMM in it shares its `-name`. */

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -54,11 +55,16 @@ func ensure(wanted folder, user account.User) error {
 	if err := place.MakeFolder(wanted.Path, user); err != nil {
 		return err
 	}
-	if !wanted.Memory || isMemory(wanted.Path) {
+	if !wanted.Memory {
 		return nil
 	}
-	if err := unix.Mount("tmpfs", wanted.Path, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=1777"); err != nil {
-		return &os.PathError{Op: "mount", Path: wanted.Path, Err: err}
+	// The kernel's list has it by where it really is: /var/run/x is /run/x.
+	at, err := filepath.EvalSymlinks(wanted.Path)
+	if err != nil || isMemory(at) {
+		return err
+	}
+	if err := unix.Mount("tmpfs", at, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=1777"); err != nil {
+		return &os.PathError{Op: "mount", Path: at, Err: err}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package mounts
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	"warren.dev/agent/internal/account"
 )
 
@@ -45,6 +47,39 @@ func TestFolders(t *testing.T) {
 		if code := post(bad); code < 400 {
 			t.Errorf("%.60s was taken: %d", bad, code)
 		}
+	}
+}
+
+func TestAFolderOfMemoryIsOneHoweverItIsNamed(t *testing.T) {
+	root := t.TempDir()
+	if err := os.Mkdir(filepath.Join(root, "real"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("real", filepath.Join(root, "link")); err != nil {
+		t.Fatal(err)
+	}
+	at := filepath.Join(root, "real", "x")
+	user, err := account.Current("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := ensure(folder{Path: filepath.Join(root, "link", "x"), Memory: true}, user); errors.Is(err, unix.EPERM) {
+			t.Skip("nothing may be mounted here")
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer func() {
+		for unix.Unmount(at, 0) == nil {
+		}
+	}()
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if count := strings.Count(string(mounts), " "+at+" "); count != 1 {
+		t.Errorf("it was mounted %d times", count)
 	}
 }
 

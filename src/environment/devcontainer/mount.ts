@@ -1,5 +1,6 @@
 // Mounts of devcontainer.json, in both of their forms.
 
+import { normalize } from 'node:path/posix';
 import { WarrenError } from '../../protocol/error.ts';
 import type { MountWish } from './schema.ts';
 
@@ -7,7 +8,7 @@ export interface Mount {
   type: 'volume' | 'tmpfs' | 'bind';
   /** Of a volume its name, of a bind a path of the host; "" where there is none. */
   source: string;
-  /** Absolute in the guest. */
+  /** Absolute in the guest, without `..` or a slash at its end. */
   target: string;
 }
 
@@ -20,7 +21,7 @@ export function readMount(wish: MountWish): Mount {
     throw refused(shown, `its type is none of volume, tmpfs and bind`);
   if (typeof target !== 'string' || !target.startsWith('/') || target.split('/').includes('..'))
     throw refused(shown, 'its target is no absolute path');
-  return { type, source, target };
+  return { type, source, target: normalize(target).replace(/(.)\/$/, '$1') };
 }
 
 /** `type=volume,source=x,target=/y`, also with `src`, `dst` and `destination`. */

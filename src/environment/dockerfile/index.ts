@@ -7,6 +7,7 @@ export {
   parseIgnore,
 } from './ignore.ts';
 export { emptyConfig, type Healthcheck, type ImageConfig } from './image-config.ts';
+export { dockerfileLimits } from './limits.ts';
 export { parseDockerfile } from './parse.ts';
 export { planStages } from './plan-stages.ts';
 export { imageBase, planSteps, scratchBase } from './plan-steps.ts';

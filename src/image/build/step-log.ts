@@ -1,7 +1,7 @@
 // What the steps of a build say, line by line: into a log on disk, and to whoever watches. A guest's words: control
 // characters are made visible, secrets are cut out, and a flood ends at a limit.
 
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
 import { type BuildSecrets, scrub } from './secrets.ts';
@@ -16,16 +16,23 @@ export class StepLog {
   readonly #onLine: (line: string) => void;
   readonly #partial = { stdout: '', stderr: '' };
   #tail: string[] = [];
-  #bytes = 0;
+  /** Of the whole log. */
+  #bytes: number;
   #writing: Promise<unknown> = Promise.resolve();
 
-  private constructor(file: FileHandle, secrets: BuildSecrets, onLine: (line: string) => void) {
+  private constructor(
+    file: FileHandle,
+    bytes: number,
+    secrets: BuildSecrets,
+    onLine: (line: string) => void,
+  ) {
     this.#file = file;
+    this.#bytes = bytes;
     this.#secrets = secrets;
     this.#onLine = onLine;
   }
 
-  /** `flags`: `w` for a new log, `a` for one that goes on. */
+  /** `flags`: `w` for a new log, `a` for one that goes on; one that is full begins anew. */
   static async open(
     path: string,
     secrets: BuildSecrets,
@@ -33,7 +40,9 @@ export class StepLog {
     flags: 'w' | 'a' = 'w',
   ): Promise<StepLog> {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    return new StepLog(await open(path, flags, 0o600), secrets, onLine);
+    const has = flags === 'a' ? await stat(path).catch(() => undefined) : undefined;
+    const bytes = has && has.size < LOG_MAX_BYTES ? has.size : 0;
+    return new StepLog(await open(path, bytes > 0 ? 'a' : 'w', 0o600), bytes, secrets, onLine);
   }
 
   /** The last lines of the step that runs. */
@@ -77,7 +86,7 @@ export class StepLog {
   }
 
   #write(line: string): void {
-    this.#bytes += line.length + 1;
+    this.#bytes += Buffer.byteLength(line) + 1;
     if (this.#bytes > LOG_MAX_BYTES) return;
     this.#writing = this.#writing.then(() => this.#file.write(`${line}\n`)).catch(() => {});
   }

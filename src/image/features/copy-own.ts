@@ -39,6 +39,7 @@ export async function copyOwn(
   const copied = new Set<string>();
   const wanted = Object.keys(config.features);
   for (let name = wanted.pop(); name !== undefined; name = wanted.pop()) {
+    if (/^http:/i.test(name)) throw plainHttp(name);
     if (!/^\.{0,2}\//.test(name)) continue;
     const path = normalize(name).replace(/\/$/, '');
     if (path.startsWith('/') || path.split('/')[0] === '..')
@@ -103,6 +104,14 @@ async function copyTree(from: string, to: string, budget: Budget, level = 0): Pr
     for (const name of (await readdir(from)).sort())
       await copyTree(join(from, name), join(to, name), budget, level + 1);
   } else throw refused(`${from} is neither a file nor a folder`);
+}
+
+function plainHttp(name: string): WarrenError {
+  return new WarrenError({
+    code: 'environment.features',
+    message: `cannot use the features of devcontainer.json: ${JSON.stringify(name.slice(0, 300))} would be fetched over plain HTTP`,
+    remedy: 'name it as "https://…"',
+  });
 }
 
 function refused(why: string): WarrenError {

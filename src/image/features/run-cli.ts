@@ -6,12 +6,16 @@ import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { run } from '../../host/run.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { sanitize } from '../../protocol/sanitize.ts';
 import type { ImageSettings } from '../manifest.ts';
+import { guardProgram } from './guard.ts';
+import { beyond, type FeatureLimits } from './limits.ts';
 
 const TIMEOUT_MS = 10 * 60_000;
+const LOOK_EVERY_MS = 100;
 const OUTPUT_MAX_BYTES = 16 * 1024 ** 2;
 const SAID_MAX_CHARS = 600;
 
@@ -37,29 +41,43 @@ export interface CliRequest {
   base: ImageSettings;
   /** An empty folder; afterwards it has `content` and `arguments`. */
   folder: string;
+  limits: FeatureLimits;
   signal: AbortSignal;
 }
 
 /** Answers the words that it called its engine with. Throws `environment.features`. */
-export async function runCli({ workspace, file, base, folder, signal }: CliRequest): Promise<string[]> {
+export async function runCli(request: CliRequest): Promise<string[]> {
+  const { workspace, file, base, folder, limits, signal } = request;
   const engine = join(folder, 'engine');
   const temporary = join(folder, 'tmp');
   await mkdir(temporary, { recursive: true, mode: 0o700 });
   await writeFile(engine, ENGINE);
   await chmod(engine, 0o700);
+  const guard = join(folder, 'guard.cjs');
+  await writeFile(guard, guardProgram(limits.answerBytes));
   await writeFile(join(folder, 'inspect.json'), JSON.stringify([inspectOf(base)]));
   const words = ['build', '--docker-path', engine, '--workspace-folder', workspace, '--config', file];
+  // A registry's word alone sends credentials to no other host.
+  const more = ['--image-name', 'warren', '--oci-auth-hardening'];
+  const own = { HOME: folder, TMPDIR: temporary, WARREN_FEATURES: folder };
   try {
-    // A registry's word alone sends credentials to no other host.
-    await run(process.execPath, [cliProgram(), ...words, '--image-name', 'warren', '--oci-auth-hardening'], {
-      env: { ...passedOn(), HOME: folder, TMPDIR: temporary, WARREN_FEATURES: folder },
-      timeoutMs: TIMEOUT_MS,
-      maxOutputBytes: OUTPUT_MAX_BYTES,
-      signal,
-    });
+    await within(limits, folder, signal, (either) =>
+      run(process.execPath, ['--require', guard, cliProgram(), ...words, ...more], {
+        env: { ...passedOn(), ...own },
+        timeoutMs: TIMEOUT_MS,
+        maxOutputBytes: OUTPUT_MAX_BYTES,
+        signal: either,
+      }),
+    );
     return (await readFile(join(folder, 'arguments'), 'utf8')).split('\0').slice(0, -1);
   } catch (cause) {
     if (signal.aborted) throw new WarrenError({ code: 'usage.cancelled', message: 'cancelled' }, { cause });
+    if (cause instanceof TooMuch)
+      throw new WarrenError({
+        code: 'environment.features',
+        message: `cannot use the features of devcontainer.json: ${cause.message}`,
+        remedy: 'leave out the one that is so large, and install what it brings in a Dockerfile',
+      });
     throw new WarrenError(
       {
         code: 'environment.features',
@@ -70,6 +88,30 @@ export async function runCli({ workspace, file, base, folder, signal }: CliReque
       { cause },
     );
   }
+}
+
+class TooMuch extends Error {}
+
+/** Ends `work` soon after the folder holds too much; exact once it has ended. Nobody tells of what is written below. */
+async function within(
+  limits: FeatureLimits,
+  folder: string,
+  signal: AbortSignal,
+  work: (either: AbortSignal) => Promise<unknown>,
+): Promise<void> {
+  const tooMuch = new AbortController();
+  const working = work(AbortSignal.any([signal, tooMuch.signal]));
+  const ended = working.then(
+    () => true,
+    () => true,
+  );
+  let why: string | null = null;
+  for (let isOver = false; !isOver && why === null; why = await beyond(folder, limits))
+    isOver = await Promise.race([ended, setTimeout(LOOK_EVERY_MS, false)]);
+  if (why !== null) tooMuch.abort();
+  await ended;
+  if (why !== null) throw new TooMuch(why);
+  await working;
 }
 
 function cliProgram(): string {

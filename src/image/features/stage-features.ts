@@ -11,6 +11,7 @@ import { WarrenError } from '../../protocol/error.ts';
 import { STORED_IMAGE } from '../build/sources.ts';
 import type { Image } from '../image.ts';
 import { copyOwn } from './copy-own.ts';
+import { FEATURE_LIMITS, type FeatureLimits } from './limits.ts';
 import { runCli } from './run-cli.ts';
 
 export interface FeaturesRequest {
@@ -24,6 +25,7 @@ export interface FeaturesRequest {
   root: string;
   /** Versions are looked up again. */
   fresh: boolean;
+  limits?: FeatureLimits;
   signal: AbortSignal;
   onProgress: (progress: Progress) => void;
 }
@@ -37,7 +39,7 @@ const UNUSED_ARGS = ['BUILDKIT_INLINE_CACHE', '_DEV_CONTAINERS_FEATURE_CONTENT_S
 
 /** Throws `environment.features`. */
 export async function stageFeatures(request: FeaturesRequest): Promise<DockerfileEnvironment> {
-  const { store, base, config, onProgress, signal, fresh } = request;
+  const { store, base, config, onProgress, signal, fresh, limits = FEATURE_LIMITS } = request;
   // Not where temporary files lie: programs may be forbidden there, and the tool calls one.
   const scratch = temporaryBeside(join(storeFolders(store).features, 'scratch'));
   await mkdir(scratch, { recursive: true, mode: 0o700 });
@@ -50,16 +52,20 @@ export async function stageFeatures(request: FeaturesRequest): Promise<Dockerfil
       .digest('hex')
       .slice(0, 32);
     const staged = join(storeFolders(store).features, key);
-    if (fresh || !(await isThere(join(staged, 'environment.json')))) {
+    const isStaged = () => isThere(join(staged, 'environment.json'));
+    if (fresh || !(await isStaged())) {
       onProgress({ step: `resolving features: ${Object.keys(config.features).join(', ')}` });
       const folder = join(scratch, 'out');
       await mkdir(folder, { mode: 0o700 });
-      const words = await runCli({ workspace, file: copied.file, base: base.config, folder, signal });
-      await rm(staged, { recursive: true, force: true });
+      const words = await runCli({ workspace, file: copied.file, base: base.config, folder, limits, signal });
+      if (fresh || !(await isStaged())) await rm(staged, { recursive: true, force: true });
       await makeFolderAtomic(staged, async (temporary) => {
         await rename(join(folder, 'content'), join(temporary, 'content'));
         await mkdir(join(temporary, 'empty'));
         await writeFile(join(temporary, 'environment.json'), JSON.stringify(read(words)), { flush: true });
+      }).catch(async (error: unknown) => {
+        // Another one that resolved the same was first.
+        if (!(await isStaged())) throw error;
       });
     }
     const { dockerfile, target, args } = JSON.parse(
@@ -77,7 +83,8 @@ export async function stageFeatures(request: FeaturesRequest): Promise<Dockerfil
       },
     };
   } finally {
-    await rm(scratch, { recursive: true, force: true });
+    // What a tool that was ended had begun may still be writing.
+    await rm(scratch, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
   }
 }
 

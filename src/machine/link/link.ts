@@ -118,6 +118,21 @@ export class Link extends EventEmitter<{ closed: [] }> {
     throw agentError(path, answer.status, shape);
   }
 
+  /** Sends a tar and waits for a good answer; what was not taken of the tar is let go. Throws as `send`. */
+  async sendTar(
+    path: string,
+    tar: Readable,
+    call: Pick<JsonCall, 'method' | 'timeoutMs' | 'signal'>,
+  ): Promise<void> {
+    try {
+      const headers = { 'content-type': 'application/x-tar' };
+      const { body } = await this.send(path, { ...call, payload: tar, headers });
+      body.resume();
+    } finally {
+      tar.destroy();
+    }
+  }
+
   /**
    * A byte stream to `authority`, a port of the guest's loopback; paused, so that nothing of one that ends at once is
    * lost before somebody reads. Throws as `send`.

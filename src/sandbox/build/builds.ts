@@ -1,10 +1,11 @@
 // Dockerfiles → images, each build once however many ask for it at the same time.
 
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { profilesForCommands } from '../../egress/policy/profiles.ts';
 import {
   type BuildOptions,
+  dockerfileLimits,
   ignoreFileNames,
   parseDockerfile,
   parseIgnore,
@@ -12,6 +13,7 @@ import {
 } from '../../environment/dockerfile/index.ts';
 import type { DockerfileEnvironment } from '../../environment/index.ts';
 import { buildCacheFiles, buildFiles } from '../../host/layout.ts';
+import { readLimited } from '../../host/read-limited.ts';
 import { buildImage, buildWithEngine, FileDigests, rememberBuild, Sources } from '../../image/build/index.ts';
 import { type Image, ownArchitecture } from '../../image/index.ts';
 import { sessionHeaders } from '../../machine/builder.ts';
@@ -184,7 +186,7 @@ function chosenBy(environment: DockerfileEnvironment, build: BuildWish | null | 
 
 async function readDockerfile(file: string): Promise<Buffer> {
   try {
-    return await readFile(file);
+    return await readLimited(file, dockerfileLimits.fileBytes);
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     throw new WarrenError(
@@ -202,7 +204,13 @@ async function readDockerfile(file: string): Promise<Buffer> {
 async function ignoreRules(file: string, context: string) {
   const names = ignoreFileNames(basename(file));
   for (const path of [join(dirname(file), names.beside), join(context, names.inContext)]) {
-    const content = await readFile(path).catch(() => undefined);
+    const content = await readLimited(path, dockerfileLimits.ignoreFileBytes).catch(
+      ({ code, message }: NodeJS.ErrnoException) => {
+        if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+        // Passed over, it would let in what it names.
+        throw new WarrenError({ code: 'environment.context', message: `cannot read ${path}: ${message}` });
+      },
+    );
     if (content) return parseIgnore(content, basename(path));
   }
   return parseIgnore('');

@@ -20,17 +20,9 @@ export async function copyBinds(
   for (const { source, target } of binds) {
     try {
       await lstat(source);
-      const { tar, packed } = packPath(source, posix.basename(target));
       const query = new URLSearchParams({ path: posix.dirname(target), user });
-      const answer = await link.send(`/warren/archive?${query}`, {
-        method: 'PUT',
-        payload: tar,
-        timeoutMs: TIMEOUT_MS,
-        signal,
-        headers: { 'content-type': 'application/x-tar' },
-      });
-      answer.body.resume();
-      await packed;
+      const tar = packPath(source, posix.basename(target));
+      await link.sendTar(`/warren/archive?${query}`, tar, { method: 'PUT', timeoutMs: TIMEOUT_MS, signal });
     } catch (error) {
       signal.throwIfAborted();
       notices.push(`mounts: ${source} was not copied to ${target}: ${WarrenError.from(error).message}`);

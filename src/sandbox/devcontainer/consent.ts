@@ -5,7 +5,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, realpath } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { normalize } from 'node:path/posix';
 import * as v from 'valibot';
 import { commandText, readMount } from '../../environment/devcontainer/index.ts';
 import { writeJsonAtomic } from '../../host/atomic-file.ts';
@@ -60,7 +59,7 @@ async function bindsOf(file: Devcontainer['file']): Promise<Bind[]> {
     .filter(({ type, source }) => type === 'bind' && source.startsWith('/'))
     .map(async ({ source, target }) => ({
       source: await realpath(source).catch(() => source),
-      target: normalize(target).replace(/(.)\/$/, '$1'),
+      target,
     }));
   return await Promise.all(binds);
 }

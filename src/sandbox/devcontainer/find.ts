@@ -1,6 +1,6 @@
 // The devcontainer.json of a repository: looked for, or named.
 
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { homedir, userInfo } from 'node:os';
 import { join, relative } from 'node:path';
 import {
@@ -9,6 +9,7 @@ import {
   DEVCONTAINER_PLACES,
   FILE_MAX_BYTES,
 } from '../../environment/devcontainer/index.ts';
+import { readLimited } from '../../host/read-limited.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { GUEST_FOLDER } from '../naming.ts';
 import { type Around, type Devcontainer, readDevcontainer } from './plan.ts';
@@ -45,7 +46,7 @@ export async function openDevcontainer(
       message: `cannot use ${path} without a repository: its commands and folders mean one`,
       remedy: 'run: warren up --env FILE in the repository',
     });
-  const text = await readText(path).catch((cause: unknown) => {
+  const text = await readLimited(path, FILE_MAX_BYTES).catch((cause: unknown) => {
     throw new WarrenError(
       {
         code: 'environment.devcontainer',
@@ -56,7 +57,11 @@ export async function openDevcontainer(
     );
   });
   const shown = relative(repository.root, path);
-  return readDevcontainer(text, { path, shown: shown.startsWith('..') ? path : shown }, aroundOf(repository));
+  return readDevcontainer(
+    text.toString('utf8'),
+    { path, shown: shown.startsWith('..') ? path : shown },
+    aroundOf(repository),
+  );
 }
 
 export function aroundOf({ root, name }: { root: string; name: string }): Around {
@@ -68,12 +73,6 @@ function toldEnvironment(): Record<string, string> {
   const { username } = userInfo();
   const { LANG, TZ } = process.env;
   return { USER: username, LOGNAME: username, HOME: homedir(), ...(LANG && { LANG }), ...(TZ && { TZ }) };
-}
-
-async function readText(path: string): Promise<string> {
-  const { size } = await stat(path);
-  if (size > FILE_MAX_BYTES) throw new Error(`it is larger than ${FILE_MAX_BYTES} bytes`);
-  return await readFile(path, 'utf8');
 }
 
 async function isFile(path: string): Promise<boolean> {

@@ -1,7 +1,6 @@
 // What a devcontainer.json and the label of its image mean for a sandbox. Pure.
 
 import { createHash } from 'node:crypto';
-import { normalize } from 'node:path/posix';
 import {
   type Command,
   commandsScript,
@@ -183,7 +182,7 @@ function stepOf(phase: Phase, command: Command, definition: Definition): Step {
 /** Folders for volumes, which are the machine's own, and for tmpfs; then what features start. */
 function bootOf({ mounts, entrypoints }: Definition): Boot {
   const folders = mounts.flatMap(({ type, target }) =>
-    type === 'bind' ? [] : [{ path: normalize(target).replace(/(.)\/$/, '$1'), memory: type === 'tmpfs' }],
+    type === 'bind' ? [] : [{ path: target, memory: type === 'tmpfs' }],
   );
   const started = entrypoints.map(
     (entrypoint) => `/bin/sh -c ${quoteWord(entrypoint)} </dev/null || echo "it exited with $?"`,

@@ -2,6 +2,7 @@
 // is done at each start. They go on after `up` has answered, unless it was told to wait for them.
 
 import type { Machine } from '../../machine/machine.ts';
+import { WarrenError } from '../../protocol/error.ts';
 import type { Conductor, Sandbox } from '../conductor.ts';
 import { type Step, TIMEOUT_MS } from '../prepare/preparation.ts';
 import type { runSteps, Workplace } from '../prepare/run-steps.ts';
@@ -50,7 +51,12 @@ async function noted(
   const machine = conductor.running(sandbox);
   const logFile = conductor.files(sandbox).lifecycleLog;
   await note(conductor, sandbox, { state: 'running', step: steps[0]!.title, why: null });
-  const failed = await run(machine, { user, cwd, env: {}, logFile, append: true, limitMs });
+  const place = { user, cwd, env: {}, logFile, append: true, limitMs };
+  const failed = await run(machine, place).catch((error: unknown) => {
+    const { code, message } = WarrenError.from(error);
+    if (code === 'usage.cancelled') throw error;
+    return { step: steps[0]!, why: message, said: [] };
+  });
   await note(
     conductor,
     sandbox,

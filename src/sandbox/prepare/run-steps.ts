@@ -53,11 +53,11 @@ export async function runSteps(
   }
 }
 
-/** What an environment wants at each boot: its folders, then what root starts. Begins a new log. */
+/** What an environment wants at each boot: its folders, then what root starts. */
 export async function runBoot(
   machine: Machine,
   { folders, script }: Boot,
-  place: Omit<Workplace, 'cwd' | 'append'>,
+  place: Omit<Workplace, 'cwd'>,
   onProgress: OnProgress,
   signal: AbortSignal,
 ): Promise<Awaited<ReturnType<typeof runSteps>>> {

@@ -7,7 +7,7 @@ import { filesOfImages, knownNames } from '../../image/index.ts';
 import type { TemplateView } from '../../protocol/api.ts';
 import type { Conductor } from '../conductor.ts';
 import { preparedOf } from '../prepare/preparation.ts';
-import type { Inventory, StoredCache, StoredName, StoredTemplate } from './plan.ts';
+import type { Inventory, StoredCache, StoredName, StoredPart, StoredTemplate } from './plan.ts';
 
 const BLOCK_BYTES = 512;
 
@@ -17,8 +17,8 @@ export async function takeInventory(conductor: Conductor): Promise<Inventory> {
     storedTemplates(conductor),
     storedNames(storeFolders.references),
     storedImages(storeFolders.images),
-    sizes(storeFolders.layers),
-    sizes(storeFolders.kernels),
+    storedParts(storeFolders.layers),
+    storedParts(storeFolders.kernels),
     Promise.all([
       storedCaches(buildCachesFolder(layout)),
       storedCaches(storeFolders.features, { staysLately: true }),
@@ -73,18 +73,17 @@ async function storedNames(folder: string): Promise<StoredName[]> {
 }
 
 async function storedImages(folder: string): Promise<Inventory['images']> {
-  const found = await sizes(folder);
-  const images = new Map<string, { bytes: number; layers: string[] }>();
-  for (const [name, bytes] of found) {
+  const images = new Map<string, StoredPart & { layers: string[] }>();
+  for (const [name, part] of await storedParts(folder)) {
     const files = await filesOfImages([join(folder, name)]);
-    images.set(name, { bytes, layers: [...files].filter((file) => file !== name) });
+    images.set(name, { ...part, layers: [...files].filter((file) => file !== name) });
   }
   return images;
 }
 
 /** By path. */
 async function storedCaches(folder: string, more: Partial<StoredCache> = {}): Promise<StoredCache[]> {
-  const caches = [...(await sizes(folder))].map(async ([name, bytes]) => {
+  const caches = [...(await storedParts(folder))].map(async ([name, { bytes }]) => {
     const id = join(folder, name);
     const files = await readdir(id).catch(() => []);
     const times = await Promise.all(files.map((file) => changedMs(join(id, file))));
@@ -109,13 +108,13 @@ async function changedMs(path: string): Promise<number> {
 }
 
 /** Of what is in a folder, by name; what is being written is left out. */
-async function sizes(folder: string): Promise<Map<string, number>> {
+async function storedParts(folder: string): Promise<Map<string, StoredPart>> {
   const names = (await readdir(folder).catch(() => [])).filter((name) => !name.startsWith('.'));
-  return new Map(
-    await Promise.all(
-      names.map(async (name): Promise<[string, number]> => [name, await bytesOf(join(folder, name))]),
-    ),
-  );
+  const parts = names.map(async (name): Promise<[string, StoredPart]> => {
+    const path = join(folder, name);
+    return [name, { bytes: await bytesOf(path), madeAtMs: await changedMs(path) }];
+  });
+  return new Map(await Promise.all(parts));
 }
 
 async function bytesOf(path: string): Promise<number> {

@@ -36,13 +36,19 @@ export interface StoredCache {
   staysLately?: boolean;
 }
 
+/** What stays as long as something that stays needs it. */
+export interface StoredPart {
+  bytes: number;
+  madeAtMs: number;
+}
+
 export interface Inventory {
   templates: readonly StoredTemplate[];
   names: readonly StoredName[];
   /** By name in the store. */
-  images: ReadonlyMap<string, { bytes: number; layers: readonly string[] }>;
-  layers: ReadonlyMap<string, number>;
-  kernels: ReadonlyMap<string, number>;
+  images: ReadonlyMap<string, StoredPart & { layers: readonly string[] }>;
+  layers: ReadonlyMap<string, StoredPart>;
+  kernels: ReadonlyMap<string, StoredPart>;
   caches: readonly StoredCache[];
   downloads: readonly StoredCache[];
 }
@@ -84,7 +90,7 @@ interface Kept {
 export function planPrune(store: Inventory, options: PruneOptions, nowMs: number): PrunePlan {
   const kept = chosen(store, options, nowMs);
   if (options.keepBytes !== null) dropOldest(store, kept, options, nowMs);
-  const { images, layers, kernels, bytes } = needed(store, kept, options);
+  const { images, layers, kernels, bytes } = needed(store, kept, options, nowMs);
   const without = <T>(all: Iterable<T>, stays: ReadonlySet<T>) => [...all].filter((each) => !stays.has(each));
   return {
     templates: without(store.templates, kept.templates).map(({ id }) => id),
@@ -170,12 +176,12 @@ function dropOldest(store: Inventory, kept: Kept, options: PruneOptions, nowMs: 
   ]
     .filter(({ one }) => age(one, nowMs) >= (olderThanMs ?? 0))
     .sort((a, b) => age(b.one, nowMs) - age(a.one, nowMs));
-  let left = needed(store, kept, options).bytes;
+  let left = needed(store, kept, options, nowMs).bytes;
   for (const { one, from } of drops) {
     if (left <= keepBytes!) return;
     from.delete(one);
     // What a cache takes is its own; what a template or a name needs may be needed by others too.
-    left = 'bytes' in one && !('users' in one) ? left - one.bytes : needed(store, kept, options).bytes;
+    left = 'bytes' in one && !('users' in one) ? left - one.bytes : needed(store, kept, options, nowMs).bytes;
   }
 }
 
@@ -187,7 +193,8 @@ function age({ usedAtMs }: { usedAtMs: number }, nowMs: number): number {
 function needed(
   store: Inventory,
   kept: Kept,
-  { all }: PruneOptions,
+  { all, olderThanMs }: PruneOptions,
+  nowMs: number,
 ): { images: Set<string>; layers: Set<string>; kernels: Set<string>; bytes: number } {
   const images = new Set<string>();
   const layers = new Set<string>();
@@ -200,18 +207,27 @@ function needed(
     images.add(name.image);
     for (const layer of name.layers) layers.add(layer);
   }
+  // Made lately, and named by nothing yet: another daemon with the same store may be about to.
+  const addYoung = (parts: ReadonlyMap<string, StoredPart>, to: Set<string>) => {
+    for (const [name, { madeAtMs }] of parts) if (nowMs - madeAtMs < (olderThanMs ?? 0)) to.add(name);
+  };
+  addYoung(store.images, images);
+  addYoung(store.layers, layers);
+  addYoung(store.kernels, kernels);
   for (const image of images) for (const layer of store.images.get(image)?.layers ?? []) layers.add(layer);
   // Without a template nothing tells which kernel the next one is made with.
   for (const kernel of store.kernels.keys())
     if (!all && (kept.templates.size === 0 || FETCHED_KERNEL.test(kernel))) kernels.add(kernel);
   const sum = (values: Iterable<number>) => [...values].reduce((total, bytes) => total + bytes, 0);
   const sizes = (of: ReadonlySet<{ bytes: number }>) => sum([...of].map(({ bytes }) => bytes));
+  const parts = (names: ReadonlySet<string>, of: ReadonlyMap<string, StoredPart>) =>
+    sum([...names].map((name) => of.get(name)?.bytes ?? 0));
   const bytes =
     sizes(kept.templates) +
     sizes(kept.caches) +
     sizes(kept.downloads) +
-    sum([...images].map((image) => store.images.get(image)?.bytes ?? 0)) +
-    sum([...layers].map((layer) => store.layers.get(layer) ?? 0)) +
-    sum([...kernels].map((kernel) => store.kernels.get(kernel) ?? 0));
+    parts(images, store.images) +
+    parts(layers, store.layers) +
+    parts(kernels, store.kernels);
   return { images, layers, kernels, bytes };
 }

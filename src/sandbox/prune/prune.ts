@@ -6,50 +6,73 @@ import { layerFile } from '../../host/layout.ts';
 import { forgetName } from '../../image/index.ts';
 import type { PrunedItem, PruneRequest, PruneResult } from '../../protocol/prune.ts';
 import type { Conductor } from '../conductor.ts';
-import { takeInventory } from './inventory.ts';
+import { takeInventory, usedTemplates } from './inventory.ts';
 import { type Inventory, type PrunePlan, planPrune } from './plan.ts';
 
 export async function prune(conductor: Conductor, request: PruneRequest): Promise<PruneResult> {
+  const isAsItWas = conductor.templates.images.watch();
   const store = await takeInventory(conductor);
   const planned = planPrune(store, request, Date.now());
-  // What a build has just made is named by nothing yet.
-  const plan: PrunePlan = conductor.templates.images.areMade
-    ? { ...planned, names: [], images: [], layers: [], caches: [] }
-    : planned;
+  const plan = request.dryRun ? planned : await carryOut(conductor, planned, isAsItWas);
   const items = itemsOf(store, plan);
-  if (!request.dryRun) await carryOut(conductor, plan);
-  const bytes = items.reduce((sum, item) => sum + item.bytes, 0);
-  const downloads = items.filter(({ kind }) => kind === 'downloads');
+  const bytes = sum(items);
   return {
     templates: plan.templates,
     images: plan.images,
     layers: plan.layers,
     kernels: plan.kernels,
     caches: plan.caches,
-    downloadsBytes: downloads.reduce((sum, item) => sum + item.bytes, 0),
+    downloadsBytes: sum(items.filter(({ kind }) => kind === 'downloads')),
     freedMib: Math.round(bytes / 1024 ** 2),
-    leftMib: Math.round(planned.leftBytes / 1024 ** 2),
+    leftMib: Math.round((planned.leftBytes + sum(itemsOf(store, planned)) - bytes) / 1024 ** 2),
     dryRun: request.dryRun,
     items,
   };
 }
 
-async function carryOut(conductor: Conductor, plan: PrunePlan): Promise<void> {
+/** Answers what was removed. What is being made meanwhile may need anything, and is named by nothing yet. */
+async function carryOut(conductor: Conductor, plan: PrunePlan, isAsItWas: () => boolean): Promise<PrunePlan> {
   const { storeFolders } = conductor.rooms;
-  for (const id of plan.templates) await conductor.templates.remove(id);
-  const paths = [
-    ...plan.images.map((name) => join(storeFolders.images, name)),
-    ...plan.layers.map((name) => join(storeFolders.layers, name)),
-    ...plan.kernels.map((name) => join(storeFolders.kernels, name)),
-    ...plan.caches,
+  const each = async (
+    names: readonly string[],
+    may: (name: string) => boolean,
+    removed: (name: string) => Promise<void>,
+  ) => {
+    const done: string[] = [];
+    for (const name of names) {
+      if (!may(name)) continue;
+      await removed(name);
+      done.push(name);
+    }
+    return done;
+  };
+  const inFolder = (folder: string, names: readonly string[]) =>
+    each(names, isAsItWas, (name) => remove(join(folder, name)));
+  // Nothing may be waited for between the question and the removal: a sandbox may be made of it in a moment.
+  const isFree = (id: string) => !usedTemplates(conductor).has(id);
+  const templates = await each(plan.templates, isFree, (id) => conductor.templates.remove(id));
+  const stays = templates.length < plan.templates.length;
+  const rest = stays ? { ...plan, names: [], images: [], layers: [], kernels: [] } : plan;
+  // Names first: nobody finds what is half removed.
+  const names = await each(rest.names, isAsItWas, forgetName);
+  const done: PrunePlan = {
+    ...{ templates, names },
+    images: await inFolder(storeFolders.images, rest.images),
+    layers: await inFolder(storeFolders.layers, rest.layers),
+    kernels: await inFolder(storeFolders.kernels, rest.kernels),
+    caches: await each(rest.caches, isAsItWas, remove),
     // Doors may be reading or writing them: what is open stays whole for them.
-    ...plan.downloads,
-  ];
-  for (const path of paths) await rm(path, { recursive: true, force: true });
-  for (const file of plan.names) await forgetName(file);
-  if (plan.layers.length > 0) await forgetSteps(storeFolders.steps, storeFolders.layers);
+    downloads: await each(rest.downloads, () => true, remove),
+    leftBytes: plan.leftBytes,
+  };
+  if (done.layers.length > 0) await forgetSteps(storeFolders.steps, storeFolders.layers);
   conductor.rooms.forgetStore();
   conductor.templates.images.forget();
+  return done;
+}
+
+async function remove(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true });
 }
 
 /** A step whose layer is gone runs again. */
@@ -65,60 +88,35 @@ async function forgetSteps(steps: string, layers: string): Promise<void> {
 
 /** For people. */
 function itemsOf(store: Inventory, plan: PrunePlan): PrunedItem[] {
-  const at = (ms: number) => (ms > 0 ? new Date(ms).toISOString() : null);
   const named = new Map(store.names.map(({ image, name }) => [image, name]));
-  const gone = new Set(plan.downloads);
+  const gone = new Set([...plan.templates, ...plan.caches, ...plan.downloads]);
   const downloads = store.downloads.filter(({ id }) => gone.has(id));
+  const item = (
+    kind: PrunedItem['kind'],
+    { id, bytes, usedAtMs = 0 }: { id: string; bytes: number; usedAtMs?: number },
+    what = '',
+  ): PrunedItem => ({
+    kind,
+    id,
+    what,
+    bytes,
+    usedAt: usedAtMs > 0 ? new Date(usedAtMs).toISOString() : null,
+  });
+  const usedAtMs = Math.max(0, ...downloads.map((each) => each.usedAtMs));
   return [
     ...store.templates
-      .filter(({ id }) => plan.templates.includes(id))
-      .map(({ id, bytes, usedAtMs, image, damaged }) => ({
-        kind: 'template' as const,
-        id,
-        what: damaged ? 'damaged' : (named.get(image) ?? ''),
-        bytes,
-        usedAt: at(usedAtMs),
-      })),
-    ...plan.images.map((id) => ({
-      kind: 'image' as const,
-      id,
-      what: named.get(id) ?? '',
-      bytes: store.images.get(id)!.bytes,
-      usedAt: null,
-    })),
-    ...plan.layers.map((id) => ({
-      kind: 'layer' as const,
-      id,
-      what: '',
-      bytes: store.layers.get(id)!,
-      usedAt: null,
-    })),
-    ...plan.kernels.map((id) => ({
-      kind: 'kernel' as const,
-      id,
-      what: '',
-      bytes: store.kernels.get(id)!,
-      usedAt: null,
-    })),
-    ...store.caches
-      .filter(({ id }) => plan.caches.includes(id))
-      .map(({ id, bytes, usedAtMs }) => ({
-        kind: 'build-cache' as const,
-        id,
-        what: '',
-        bytes,
-        usedAt: at(usedAtMs),
-      })),
+      .filter(({ id }) => gone.has(id))
+      .map((each) => item('template', each, each.damaged ? 'damaged' : named.get(each.image))),
+    ...plan.images.map((id) => item('image', { id, ...store.images.get(id)! }, named.get(id))),
+    ...plan.layers.map((id) => item('layer', { id, ...store.layers.get(id)! })),
+    ...plan.kernels.map((id) => item('kernel', { id, ...store.kernels.get(id)! })),
+    ...store.caches.filter(({ id }) => gone.has(id)).map((each) => item('build-cache', each)),
     ...(downloads.length === 0
       ? []
-      : [
-          {
-            kind: 'downloads' as const,
-            id: `${downloads.length} files`,
-            what: '',
-            bytes: downloads.reduce((sum, { bytes }) => sum + bytes, 0),
-            usedAt: at(Math.max(...downloads.map(({ usedAtMs }) => usedAtMs))),
-          },
-        ]),
+      : [item('downloads', { id: `${downloads.length} files`, bytes: sum(downloads), usedAtMs })]),
   ];
+}
+
+function sum(of: readonly { bytes: number }[]): number {
+  return of.reduce((total, { bytes }) => total + bytes, 0);
 }
