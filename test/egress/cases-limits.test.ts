@@ -123,6 +123,32 @@ describe('what nobody reads', () => {
     assert.ok(taken > 0 && taken < MOST, `${taken / MIB} MiB were taken from the guest`);
     flow.close(8);
   });
+
+  it('of 200 uploads holds up no other upload and no question (NE 41)', async () => {
+    let taken = 0;
+    const deaf = await rawOrigin((socket) => socket.pause());
+    const echo = await rawOrigin((socket) => socket.pipe(socket));
+    closing.push(deaf.close, echo.close);
+    const opened = await door({
+      allow: [TCP, { ...TCP, ports: [7] }],
+      origins: { 5432: deaf.port, 7: echo.port },
+    });
+    const flows: ClientHttp2Stream[] = [];
+    for (let nr = 0; nr < 200; nr++) {
+      const flow = await opened.openName('db.example', 5432);
+      pour(flow, BIG, (bytes) => (taken += bytes));
+      flows.push(flow);
+    }
+    await settled(() => taken);
+    const text = 'x'.repeat(4 * MIB);
+    const other = await opened.openName('db.example', 7);
+    other.end(text);
+    assert.equal((await readAll(other)).length, text.length);
+    const question = opened.session.request({ ':method': 'POST', ':path': '/dns' });
+    question.end(JSON.stringify({ name: 'db.example', type: 'A' }));
+    assert.match(await readAll(question), /NOERROR/);
+    for (const flow of flows) flow.close(8);
+  });
 });
 
 describe('questions to a person', () => {
