@@ -36,7 +36,7 @@ async function tryOpen(
 
 describe('flows', () => {
   it('are 512 at once; the next is told so, and has a place when one has gone (NE 41)', async () => {
-    const opened = await door({ limits: { silenceMs: 3_600_000, opensBurst: 2_000 } });
+    const opened = await door({ limits: { deniedSilenceMs: 3_600_000, opensBurst: 2_000 } });
     const held: ClientHttp2Stream[] = [];
     for (let nr = 0; nr < 512; nr++) held.push((await tryOpen(opened, 'db.example:5432'))[2]);
     assert.equal(opened.door.flows, 512);
@@ -47,7 +47,7 @@ describe('flows', () => {
   });
 
   it('are opened 100 a second after a burst of 512; what is faster is told so, and costs nothing (NE 41)', async () => {
-    const opened = await door({ limits: { silenceMs: 3_600_000 } });
+    const opened = await door({ limits: { deniedSilenceMs: 3_600_000 } });
     const statuses = new Map<number, number>();
     const beganMs = performance.now();
     for (let nr = 0; nr < 2_000; nr += 50) {

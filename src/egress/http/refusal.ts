@@ -67,17 +67,24 @@ const GRPC_STATUS = { bad: '3', denied: '7', unavailable: '14' };
 function grpcAnswer(refusal: Refusal): Answer {
   const { status, ruleId } = refusal;
   const told = status === 403 ? 'denied' : status >= 500 ? 'unavailable' : 'bad';
-  const message = encodeURIComponent(wordsOf(refusal).toWellFormed()).replaceAll('%20', ' ');
   return {
     status: 200,
     headers: [
       deniedHeader(ruleId),
       ['content-type', 'application/grpc'],
       ['grpc-status', GRPC_STATUS[told]],
-      ['grpc-message', message],
+      ['grpc-message', percentEncoded(wordsOf(refusal))],
     ],
     body: '',
   };
+}
+
+/** All but printable ASCII, and `%`: clients decode no more than that. */
+function percentEncoded(text: string): string {
+  const encode = (byte: number) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  return [...Buffer.from(text)]
+    .map((byte) => (byte < 0x20 || byte > 0x7e || byte === 0x25 ? encode(byte) : String.fromCharCode(byte)))
+    .join('');
 }
 
 function wordsOf({ reason, hints }: Refusal): string {
