@@ -7,6 +7,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { writeFileAtomic } from '../../host/atomic-file.ts';
 import type { ContextEntry } from './listing.ts';
+import { pieceBytes } from './piece-bytes.ts';
 
 /** A file that was written so shortly before it was read may have been written again within one tick of its clock. */
 const RACY_NS = 2_000_000_000n;
@@ -62,7 +63,8 @@ export class FileDigests {
     }
     const beganNs = BigInt(Date.now()) * 1_000_000n;
     const hash = createHash('sha256');
-    for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) hash.update(chunk);
+    const highWaterMark = pieceBytes(entry.size, 1024 * 1024);
+    for await (const chunk of createReadStream(path, { highWaterMark })) hash.update(chunk);
     const digest = hash.digest('hex');
     const changedNs = entry.mtimeNs > entry.ctimeNs ? entry.mtimeNs : entry.ctimeNs;
     if (changedNs + RACY_NS < beganNs) {
