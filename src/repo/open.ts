@@ -31,14 +31,14 @@ export async function openRepository(path: string): Promise<Repository> {
   if (!found?.isDirectory())
     throw notARepository(from, found ? 'it is not a folder' : 'there is no such folder');
   await requireGit();
-  const root = await topLevel(from);
-  const [gitDir, commonDir, objectFormat, head, ref] = await Promise.all([
-    gitLine(root, ['rev-parse', '--absolute-git-dir']),
-    gitLine(root, ['rev-parse', '--path-format=absolute', '--git-common-dir']),
-    gitLine(root, ['rev-parse', '--show-object-format']),
-    gitLineOrNull(root, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}']),
-    gitLineOrNull(root, ['symbolic-ref', '--quiet', 'HEAD']),
+  const asking = Promise.all([
+    gitLineOrNull(from, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}']),
+    gitLineOrNull(from, ['symbolic-ref', '--quiet', 'HEAD']),
   ]);
+  // Where there is no repository, `places` says it better.
+  asking.catch(() => {});
+  const [root, gitDir, commonDir, objectFormat] = await places(from);
+  const [head, ref] = await asking;
   if (objectFormat !== 'sha1' && objectFormat !== 'sha256') {
     throw new WarrenError({
       code: 'repo.object-format',
@@ -49,9 +49,22 @@ export async function openRepository(path: string): Promise<Repository> {
   return { root, gitDir, commonDir, objectFormat, head, branch, name: safeBasename(basename(root)) };
 }
 
-async function topLevel(from: string): Promise<string> {
+/** Top level, git folder, common folder, object format. */
+type Places = [root: string, gitDir: string, commonDir: string, objectFormat: string];
+
+const ASKED = [
+  ['--show-toplevel'],
+  ['--absolute-git-dir'],
+  ['--path-format=absolute', '--git-common-dir'],
+  ['--show-object-format'],
+] as const;
+
+/** By one git, unless a path holds a newline. */
+async function places(from: string): Promise<Places> {
   try {
-    return await gitLine(from, ['rev-parse', '--show-toplevel']);
+    const lines = (await gitLine(from, ['rev-parse', ...ASKED.flat()])).split('\n');
+    if (lines.length === ASKED.length) return lines as Places;
+    return (await Promise.all(ASKED.map((asked) => gitLine(from, ['rev-parse', ...asked])))) as Places;
   } catch (error) {
     if (!isCommandFailure(error)) throw error;
     throw await explain(from, stderrOf(error), error);

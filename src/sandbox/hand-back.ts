@@ -2,6 +2,7 @@
 // quarantine; only then does the user's repository learn a ref.
 
 import { join } from 'node:path';
+import type { Link } from '../machine/link/link.ts';
 import { runInGuest } from '../machine/run-in-guest.ts';
 import type { DiffResult, FetchResult, MergeRequest, MergeResult } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
@@ -68,37 +69,21 @@ export async function fetchBack(
   onProgress: OnProgress,
   signal: AbortSignal,
 ): Promise<FetchResult> {
-  const { guest, base, root, branch, submodules } = repositoryOf(sandbox);
+  const { root } = repositoryOf(sandbox);
   const link = await conductor.link(sandbox);
   onProgress({ step: 'asking the guest' });
-  const status = await guestStatus(link, guest, base);
-  if (status.head === null) {
-    throw new WarrenError({
-      code: 'sandbox.no-commits',
-      message: `sandbox "${sandbox.record.name}" has no commits to fetch`,
-      remedy: `commit in it first, or: warren merge ${sandbox.record.name} --commit -m MESSAGE`,
-    });
-  }
-  const received: FetchResult['submodules'] = [];
-  for (const submodule of submodules) {
-    const path = `${guest.path}/${submodule.path}`;
-    const back = await receiveOne(
-      conductor,
-      sandbox,
-      { root: join(root, submodule.path), path, ref: 'HEAD', base: submodule.base },
-      onProgress,
-      signal,
-    );
-    if (back.tip !== submodule.base)
-      received.push({ path: submodule.path, ref: back.ref, tip: back.tip, commits: back.commits });
-  }
-  const back = await receiveOne(
-    conductor,
-    sandbox,
-    { root, path: guest.path, ref: branch, base },
-    onProgress,
-    signal,
+  // It looks for changes while it packs: in an emulated machine each takes its time.
+  const asking = statusWithCommits(link, sandbox);
+  const stop = new AbortController();
+  asking.catch(() => stop.abort());
+  const either = AbortSignal.any([signal, stop.signal]);
+  const { back, received } = await receiveAll(conductor, sandbox, onProgress, either).catch(
+    async (error: unknown) => {
+      if (!signal.aborted) await asking;
+      throw error;
+    },
   );
+  const status = await asking;
   await conductor.update(
     sandbox,
     { handback: { ref: back.ref, tip: back.tip, at: new Date().toISOString() } },
@@ -118,6 +103,36 @@ export async function fetchBack(
   };
 }
 
+async function statusWithCommits(link: Link, sandbox: Sandbox) {
+  const { guest, base } = repositoryOf(sandbox);
+  const status = await guestStatus(link, guest, base);
+  if (status.head !== null) return status;
+  throw new WarrenError({
+    code: 'sandbox.no-commits',
+    message: `sandbox "${sandbox.record.name}" has no commits to fetch`,
+    remedy: `commit in it first, or: warren merge ${sandbox.record.name} --commit -m MESSAGE`,
+  });
+}
+
+/** Submodules first: what names a commit comes after it. */
+async function receiveAll(
+  conductor: Conductor,
+  sandbox: Sandbox,
+  onProgress: OnProgress,
+  signal: AbortSignal,
+) {
+  const { guest, base, root, branch, submodules } = repositoryOf(sandbox);
+  const received: FetchResult['submodules'] = [];
+  for (const submodule of submodules) {
+    const path = `${guest.path}/${submodule.path}`;
+    const from = { root: join(root, submodule.path), path, ref: 'HEAD', base: submodule.base };
+    const { ref, tip, commits } = await receiveOne(conductor, sandbox, from, onProgress, signal);
+    if (tip !== submodule.base) received.push({ path: submodule.path, ref, tip, commits });
+  }
+  const from = { root, path: guest.path, ref: branch, base };
+  return { back: await receiveOne(conductor, sandbox, from, onProgress, signal), received };
+}
+
 async function receiveOne(
   conductor: Conductor,
   sandbox: Sandbox,
@@ -126,7 +141,8 @@ async function receiveOne(
   signal: AbortSignal,
 ) {
   const { name, user, handback } = sandbox.record;
-  const repository = await openRepository(from.root);
+  const opening = openRepository(from.root);
+  opening.catch(() => {});
   const link = await conductor.link(sandbox);
   const have = [from.base, handback?.tip].filter((id): id is string => typeof id === 'string');
   const answer = await link.send('/warren/git/pack', {
@@ -148,6 +164,10 @@ async function receiveOne(
     onProgress({ step: 'receiving commits', done });
   });
   answer.body.pause();
+  const repository = await opening.catch((error: unknown) => {
+    answer.body.destroy();
+    throw error;
+  });
   return await receive(repository, {
     sandbox: name,
     branch: `warren/${name}`,

@@ -66,7 +66,7 @@ function neededBelow(below: string, said: { features?: object }): string[] {
   const own = readdirSync(below, { recursive: true, encoding: 'utf8' }).filter((path) =>
     path.endsWith('devcontainer-feature.json'),
   );
-  const needed = own.map((path) => parse(readFileSync(join(below, path), 'utf8')).dependsOn ?? {});
+  const needed = own.map((path) => parse(readFileSync(join(below, path), 'utf8'))?.dependsOn ?? {});
   return [said.features ?? {}, ...needed].flatMap((each) => Object.keys(each));
 }
 

@@ -2,6 +2,7 @@ package git
 
 import (
 	"context"
+	"encoding/binary"
 	"net/http"
 	"strings"
 	"time"
@@ -47,11 +48,7 @@ func (s *service) packTo(r *http.Request, out *lateHeader) error {
 	}
 	ctx := r.Context()
 	in := command{user: user, dir: request.Path, timeout: packTimeout}
-	tip, err := s.resolve(ctx, in, request.Ref)
-	if err != nil {
-		return explainRepository(request.Path, err)
-	}
-	have, err := s.present(ctx, in, request.Have)
+	tip, have, err := s.ends(ctx, in, request.Ref, request.Have)
 	if err != nil {
 		return err
 	}
@@ -60,71 +57,79 @@ func (s *service) packTo(r *http.Request, out *lateHeader) error {
 	for _, id := range have {
 		revisions += "^" + id + "\n"
 	}
-	in.stdin = strings.NewReader(revisions)
-	news, err := s.line(ctx, with(in, nil, "rev-list", "--max-count=1", "--stdin"))
-	if err != nil {
-		return err
-	}
-	if news == "" {
-		out.w.WriteHeader(http.StatusNoContent)
-		return nil
-	}
 	out.w.Header().Set("Content-Type", "application/x-git-packed-objects")
 	in.stdin = strings.NewReader(revisions)
-	_, err = s.git(ctx, with(in, out, "-c", "pack.packSizeLimit=0", "-c", "pack.island=", "pack-objects",
-		"--revs", "--thin", "--stdout", "--delta-base-offset", "-q"))
-	return err
+	if _, err = s.git(ctx, with(in, out, "-c", "pack.packSizeLimit=0", "-c", "pack.island=", "pack-objects",
+		"--revs", "--thin", "--stdout", "--delta-base-offset", "-q")); err != nil {
+		return err
+	}
+	if !out.started {
+		out.w.Header().Del("Content-Type")
+		out.w.WriteHeader(http.StatusNoContent)
+	}
+	return nil
 }
 
-func (s *service) resolve(ctx context.Context, in command, ref string) (string, error) {
+// ends finds where the pack ends and where it may begin: the commit at ref, and those of ids that this repository
+// has, for what it does not know it cannot leave out. One git for both: starting one is most of what it costs.
+func (s *service) ends(ctx context.Context, in command, ref string, ids []string) (tip string, have []string, err error) {
 	name := strings.TrimPrefix(ref, "refs/heads/")
 	if ref != "HEAD" && !isBranchName(name) {
-		return "", invalid("%q is not a branch name", ref)
+		return "", nil, invalid("%q is not a branch name", ref)
 	}
 	if ref != "HEAD" {
 		ref = "refs/heads/" + name
 	}
-	tip, err := s.line(ctx, with(in, nil, "rev-parse", "--verify", "--quiet", "--end-of-options", ref+"^{commit}"), 1)
-	if err == nil && tip == "" {
-		err = fail("not_found", "there is no commit at %q", ref)
-	}
-	return tip, err
-}
-
-// present keeps the commits that this repository has: what it does not know it cannot leave out.
-func (s *service) present(ctx context.Context, in command, ids []string) ([]string, error) {
 	if len(ids) > haveMax {
-		return nil, invalid("have lists %d commits, at most %d are allowed", len(ids), haveMax)
+		return "", nil, invalid("have lists %d commits, at most %d are allowed", len(ids), haveMax)
 	}
 	for _, id := range ids {
 		if !isObjectID(id, "sha1") && !isObjectID(id, "sha256") {
-			return nil, invalid("%q is not an object id", id)
+			return "", nil, invalid("%q is not an object id", id)
 		}
 	}
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	in.stdin = strings.NewReader(strings.Join(ids, "\n") + "\n")
+	in.stdin = strings.NewReader(strings.Join(append([]string{ref + "^{commit}"}, ids...), "\n") + "\n")
 	out, err := s.git(ctx, with(in, nil, "cat-file", "--batch-check=%(objectname) %(objecttype)"))
 	if err != nil {
-		return nil, err
+		return "", nil, explainRepository(in.dir, err)
 	}
-	var have []string
-	for _, row := range strings.Split(string(out), "\n") {
+	first, rest, _ := strings.Cut(string(out), "\n")
+	tip, found := strings.CutSuffix(first, " commit")
+	if !found {
+		return "", nil, fail("not_found", "there is no commit at %q", ref)
+	}
+	for _, row := range strings.Split(rest, "\n") {
 		if id, found := strings.CutSuffix(row, " commit"); found {
 			have = append(have, id)
 		}
 	}
-	return have, nil
+	return tip, have, nil
 }
 
-// lateHeader sends the status line with the first byte, so that an early failure can still be told in words.
+// lateHeader sends the status line with the first bytes of a pack that holds something, so that an early failure can
+// still be told in words, and an empty pack by its status.
 type lateHeader struct {
 	w       http.ResponseWriter
+	head    []byte
 	started bool
 }
 
+// packHeader is "PACK", a version and the number of objects: gitformat-pack(5).
+const packHeader = 12
+
 func (l *lateHeader) Write(data []byte) (int, error) {
+	if l.started {
+		return l.w.Write(data)
+	}
+	if len(l.head) < packHeader {
+		l.head = append(l.head, data...)
+	}
+	if len(l.head) < packHeader || binary.BigEndian.Uint32(l.head[packHeader-4:]) == 0 {
+		return len(data), nil
+	}
 	l.started = true
-	return l.w.Write(data)
+	if _, err := l.w.Write(l.head); err != nil {
+		return 0, err
+	}
+	return len(data), nil
 }
