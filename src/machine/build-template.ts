@@ -77,13 +77,19 @@ export async function buildTemplate(request: TemplateRequest): Promise<Template>
     await ensureRoom(folder, key.memoryMib + DISK_ROOM_MIB, 'a template');
     await makeFolderAtomic(join(folder, id), async (temporary) => {
       const files = templateFiles(temporary);
+      let isAwake = false;
+      const work = async (machine: Machine) => {
+        isAwake = true;
+        return await request.work(machine);
+      };
       const attempt = async (timeoutMs: number) => {
         onProgress('making the disk');
         await makeFiles(files, request);
-        return await startAndFreeze(request, files, runtime, timeoutMs);
+        return await startAndFreeze({ ...request, work }, files, runtime, timeoutMs);
       };
       const { bootMs, prepared } = await attempt(FIRST_TRY_MS).catch(async (error: unknown) => {
-        if (WarrenError.from(error).code !== 'machine.agent-silent') throw error;
+        // What was begun in it may not be done twice.
+        if (isAwake || WarrenError.from(error).code !== 'machine.agent-silent') throw error;
         for (const name of await readdir(temporary)) await rm(join(temporary, name));
         onProgress('its machine says nothing: starting another');
         return await attempt(LAST_TRY_MS);

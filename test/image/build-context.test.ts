@@ -8,6 +8,7 @@ import { after, describe, it } from 'node:test';
 import { parseIgnore } from '../../src/environment/dockerfile/index.ts';
 import { BuildContext } from '../../src/image/build/context.ts';
 import { FileDigests } from '../../src/image/build/file-digests.ts';
+import { pieceBytes } from '../../src/image/build/piece-bytes.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'warren-context-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -93,5 +94,32 @@ describe('the context of a build', () => {
     assert.equal(await digest(), before);
     writeFileSync(join(folder, 'a'), 'other');
     assert.notEqual(await digest(), before);
+  });
+
+  it('of many small files takes as little memory as they are', async () => {
+    const many = join(folder, 'many');
+    mkdirSync(many);
+    for (let nr = 0; nr < 2000; nr++) writeFileSync(join(many, String(nr)), String(nr));
+    const context = await open();
+    const { picked } = await context.select([{ path: '/many', pivot: '/', required: true }], {
+      parents: false,
+      isExcluded: () => false,
+    });
+    const before = process.memoryUsage().external;
+    let most = 0;
+    const look = setInterval(() => {
+      most = Math.max(most, process.memoryUsage().external - before);
+    }, 1);
+    await context.digest(picked).finally(() => clearInterval(look));
+    assert.ok(most < 16 * 1024 ** 2, `${most} bytes`);
+  });
+});
+
+describe('a file that is read in pieces', () => {
+  it('has pieces no longer than itself, and no longer than what may be held', () => {
+    assert.deepEqual(
+      [0, 1, 5000, 300_000].map((bytes) => pieceBytes(bytes, 256 * 1024)),
+      [4096, 4096, 5000, 256 * 1024],
+    );
   });
 });

@@ -8,6 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { type Pack, pack } from 'tar-stream';
 import { WarrenError } from '../../protocol/error.ts';
 import type { Picked } from './pick.ts';
+import { pieceBytes } from './piece-bytes.ts';
 
 export type CopySourceContent =
   | { kind: 'picked'; folder: string; picked: Picked }
@@ -89,7 +90,8 @@ async function addBytes(to: Pack, header: Header, content: Buffer = Buffer.alloc
 async function addFile(to: Pack, header: Header & { size: number }, path: string): Promise<void> {
   const entry = to.entry({ uid: 0, gid: 0, ...header });
   try {
-    await pipeline(createReadStream(path, { highWaterMark: 256 * 1024 }), entry);
+    const highWaterMark = pieceBytes(header.size, 256 * 1024);
+    await pipeline(createReadStream(path, { highWaterMark }), entry);
   } catch (cause) {
     throw new WarrenError(
       {

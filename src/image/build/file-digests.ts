@@ -7,10 +7,13 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { writeFileAtomic } from '../../host/atomic-file.ts';
 import type { ContextEntry } from './listing.ts';
+import { pieceBytes } from './piece-bytes.ts';
 
 /** A file that was written so shortly before it was read may have been written again within one tick of its clock. */
 const RACY_NS = 2_000_000_000n;
 const FILES_AT_ONCE = 8;
+/** Files that the last build did not ask for. */
+const OTHERS_MAX = 100_000;
 const VERSION = 1;
 
 export class FileDigests {
@@ -48,7 +51,9 @@ export class FileDigests {
   async save(): Promise<void> {
     if (!this.#changed && this.#used.size === this.#known.size) return;
     await mkdir(dirname(this.#file), { recursive: true, mode: 0o700 });
-    const files = Object.fromEntries([...this.#known, ...this.#used]);
+    // Another Dockerfile may use them, or they are gone for good.
+    const others = [...this.#known].filter(([path]) => !this.#used.has(path)).slice(-OTHERS_MAX);
+    const files = Object.fromEntries([...others, ...this.#used]);
     await writeFileAtomic(this.#file, JSON.stringify({ version: VERSION, files }));
   }
 
@@ -62,7 +67,8 @@ export class FileDigests {
     }
     const beganNs = BigInt(Date.now()) * 1_000_000n;
     const hash = createHash('sha256');
-    for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) hash.update(chunk);
+    const highWaterMark = pieceBytes(entry.size, 1024 * 1024);
+    for await (const chunk of createReadStream(path, { highWaterMark })) hash.update(chunk);
     const digest = hash.digest('hex');
     const changedNs = entry.mtimeNs > entry.ctimeNs ? entry.mtimeNs : entry.ctimeNs;
     if (changedNs + RACY_NS < beganNs) {
