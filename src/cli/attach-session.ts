@@ -4,6 +4,7 @@
 import { Session, type SessionEvent, type SessionSpec } from '../client/session.ts';
 import type { Transport } from '../client/transport.ts';
 import { sanitize } from '../protocol/sanitize.ts';
+import { terminalSize } from './pty.ts';
 import { say } from './terminal.ts';
 
 /** Ctrl-P Ctrl-Q, as docker has it. */
@@ -106,8 +107,10 @@ function takeTerminal(options: {
   if (raw) {
     process.stdin.setRawMode(true);
     undo.push(() => process.stdin.setRawMode(false));
-    const onResize = () =>
-      void session.resize(process.stdout.columns || 80, process.stdout.rows || 24).catch(() => {});
+    const onResize = () => {
+      const { cols, rows } = terminalSize();
+      void session.resize(cols, rows).catch(() => {});
+    };
     process.stdout.on('resize', onResize);
     undo.push(() => process.stdout.off('resize', onResize));
     // The window may have changed while the session was starting.

@@ -5,7 +5,7 @@ import type { FailedStepView } from '../protocol/build.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { sanitize } from '../protocol/sanitize.ts';
 import { attachBuild } from './attach-session.ts';
-import { terminalEnvironment, terminalSize } from './commands/shell.ts';
+import { terminalEnvironment, terminalSize } from './pty.ts';
 import { say } from './terminal.ts';
 
 const SHELL = 'if [ -x /bin/bash ]; then exec /bin/bash -i; else exec /bin/sh -i; fi';

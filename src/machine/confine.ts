@@ -2,7 +2,7 @@
 // namespaces, and of the file system only what its plan names. Pure; `probeConfinement` says what this computer
 // allows, and nothing here degrades without being told by that verdict.
 
-import { basename, dirname } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import type { Plan } from './driver.ts';
 
 /** What holds around a VMM here; printed by `show` and `doctor`. */
@@ -85,6 +85,7 @@ export function confine(plan: Plan, { confinement, uid, deviceGroup }: BoxOption
       '/bin',
     ],
     ...['--ro-bind-try', '/etc/ld.so.cache', '/etc/ld.so.cache', '--dev', '/dev', '--dir', INSIDE],
+    ...installation(plan.binary),
     ...plan.devices.flatMap((device) => ['--dev-bind', device, device]),
     ...plan.readable.flatMap((path) => ['--ro-bind', path, inside(path)]),
     ...plan.writable.flatMap((path) => ['--bind', path, inside(path)]),
@@ -95,6 +96,27 @@ export function confine(plan: Plan, { confinement, uid, deviceGroup }: BoxOption
     ...plan.args(inside),
   ];
   return { file: file!, args, infoFd: INFO_FD };
+}
+
+/** What a VMM of another place than /usr needs of that: PREFIX/bin/PROGRAM, its libraries and firmware. */
+function installation(binary: string): string[] {
+  if (!isAbsolute(binary) || binary.startsWith('/usr/')) return [];
+  const prefix = dirname(dirname(binary));
+  const shown = [
+    binary,
+    ...['lib', 'lib64', 'share/qemu', 'share/seabios'].map((path) => join(prefix, path)),
+  ];
+  // Folders that bwrap makes on the way are nobody's but its own under a strict umask.
+  const folders = [dirname(binary), join(prefix, 'share')].flatMap(ancestors);
+  return [
+    ...[...new Set(folders)].flatMap((path) => ['--perms', '0755', '--dir', path]),
+    ...shown.flatMap((path) => ['--ro-bind-try', path, path]),
+  ];
+}
+
+/** Itself last; without the root. */
+function ancestors(path: string): string[] {
+  return dirname(path) === path ? [] : [...ancestors(dirname(path)), path];
 }
 
 function fileSizeLimit(plan: Plan): string[] {

@@ -112,6 +112,19 @@ describe('the box around a VMM', () => {
     );
   });
 
+  it('shows it of a VMM elsewhere what belongs to that, by folders that an ordinary user may pass', () => {
+    const { args } = confine({ ...plan, binary: '/opt/vmm/bin/qemu' }, { confinement: whole, uid: 61_200 });
+    const shown = args.flatMap((arg, at) => (arg === '--ro-bind-try' ? [args[at + 1]!] : []));
+    const own = ['bin/qemu', 'lib', 'lib64', 'share/qemu', 'share/seabios'].map((path) => `/opt/vmm/${path}`);
+    assert.deepEqual(shown, ['/etc/ld.so.cache', ...own]);
+    const folders = args.flatMap((arg, at) => (arg === '--perms' ? [args.slice(at + 1, at + 4)] : []));
+    const made = ['/opt', '/opt/vmm', '/opt/vmm/bin', '/opt/vmm/share'];
+    assert.deepEqual(
+      folders,
+      made.map((folder) => ['0755', '--dir', folder]),
+    );
+  });
+
   it('unshares everything and drops every capability for an ordinary user', () => {
     const { args } = confine(plan, { confinement: whole });
     assert.ok(args.includes('--unshare-all'));

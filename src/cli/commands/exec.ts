@@ -4,7 +4,7 @@ import type { SessionSpec } from '../../client/session.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { runAttached } from '../attach-session.ts';
 import { withClient } from '../context.ts';
-import { terminalEnvironment, terminalSize } from './shell.ts';
+import { terminalEnvironment, terminalSize } from '../pty.ts';
 
 interface ExecFlags {
   interactive?: boolean;

@@ -6,6 +6,7 @@ import { WarrenError } from '../../protocol/error.ts';
 import { ShellQuestions } from '../asking.ts';
 import { reattach, runAttached } from '../attach-session.ts';
 import { withClient } from '../context.ts';
+import { terminalEnvironment, terminalSize } from '../pty.ts';
 
 /** bash, or what the image gives its user. */
 const LOGIN_SHELL = 'if [ -x /bin/bash ]; then exec /bin/bash -i -l; else exec "$SHELL" -i -l; fi';
@@ -49,13 +50,4 @@ export function shellSpec(
     stdin: true,
     env: terminalEnvironment(),
   };
-}
-
-export function terminalSize(): { cols: number; rows: number } {
-  return { cols: process.stdout.columns || 80, rows: process.stdout.rows || 24 };
-}
-
-export function terminalEnvironment(): Record<string, string> {
-  const { TERM, COLORTERM } = process.env;
-  return { TERM: TERM || 'xterm-256color', ...(COLORTERM && { COLORTERM }), LANG: 'C.UTF-8' };
 }
