@@ -28,10 +28,9 @@ export async function startSshAgent(): Promise<RunningSshAgent> {
   const folder = mkdtempSync(join(tmpdir(), 'warren-ssh-'));
   const socket = join(folder, 'agent');
   const child: ChildProcess = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
-  const stop = () => {
-    child.kill();
-    rmSync(folder, { recursive: true, force: true });
-  };
+  // It removes its socket itself: only then is the folder at rest.
+  child.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const stop = () => void child.kill();
   try {
     const key = join(folder, 'key');
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'a test', '-f', key]);

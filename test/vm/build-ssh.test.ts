@@ -12,9 +12,10 @@ import { hostPrograms } from '../image/host-programs.ts';
 import { busyboxEntries, makeImage, makeTar, push } from '../image/make-image.ts';
 import { type RunningRegistry, registryProgram, startRegistry } from '../image/registry-program.ts';
 import { noOpenSsh, type RunningSshAgent, startSshAgent } from '../image/ssh-agent.ts';
-import { allow, openDoorWarren } from './door-origins.ts';
+import { allow, DENIED, openDoorWarren } from './door-origins.ts';
 import { type Ended, write } from './harness.ts';
 import { findSshd, sshOrigin } from './ssh-origin.ts';
+import { openTerminal } from './terminal.ts';
 
 const registryFound = registryProgram();
 const box = staticBusybox();
@@ -132,6 +133,18 @@ describe('an SSH agent for a build', { skip: missing, timeout: 900_000 }, () => 
     assert.match(wrong.stderr, /\[usage\.build\]\n {2}try: give the key to an agent: ssh-add .*key/);
   });
 
+  it('is there in the shell of a step that failed', async (t) => {
+    write(folder, { Dockerfile: `FROM ${base}\nRUN --mount=type=ssh ssh-add -l && exit 3\n` });
+    const flags = ['--debug', '--ssh', `default=${agent.socket}`];
+    const opened = openTerminal(warren, ['template', 'build', '--env', './Dockerfile', ...flags], folder);
+    t.after(() => opened.close());
+    await opened.shows(/it exited with 3[\s\S]*a shell where it failed/);
+    opened.type('clear; ssh-add -l; echo = $?', 'Enter');
+    await opened.shows(/a test \(ED25519\)\s+= 0/);
+    opened.type('exit', 'Enter');
+    await opened.shows(/\[build\.step-failed\]/);
+  });
+
   it('clones over SSH, by the door, with a key that is for this host alone', async (t: TestContext) => {
     const sshd = findSshd();
     if ('missing' in sshd) return t.skip(sshd.missing);
@@ -157,6 +170,12 @@ RUN --mount=type=ssh,id=bound ssh-add -l && ! ssh-keygen -Y sign -n test -f /key
     assert.match(stderr, /^ +by ssh$/m);
     assert.match(stderr, /of the SSH agent "bound": once/);
     assert.match(stderr, /agent refused operation/);
+    const denied = await build(`RUN ssh ${DENIED}\n`, [], 1);
+    assert.match(denied.stderr, /not let through: denied\.warren\.test:22: no rule allows it/);
+    assert.match(
+      denied.stderr,
+      /"allow": \[\{"host": "denied\.warren\.test", "protocol": "tcp", "ports": \[22\]\}\]/,
+    );
     assert.equal(readFileSync(join(repository, 'private.txt'), 'utf8'), 'by ssh\n');
   });
 });

@@ -98,10 +98,16 @@ async function stepFailed(
       remedy:
         known?.remedy ??
         (denied.length > 0
-          ? 'allow what it needs in warren.json: "egress": {"allow": ["HOST"]}'
+          ? `allow what it needs in warren.json: "egress": {"allow": [${ruleFor(denied)}]}`
           : 'mend the step and build again: what came before it is kept'),
       details: { line: step.line, step: step.text.slice(0, 500) },
     },
     { cause },
   );
+}
+
+/** A host alone is for HTTPS: SSH has to be named. */
+function ruleFor(denied: readonly string[]): string {
+  const host = denied.flatMap((line) => /^([\w.-]+):22: /.exec(line)?.[1] ?? [])[0];
+  return host === undefined ? '"HOST"' : `{"host": "${host}", "protocol": "tcp", "ports": [22]}`;
 }
