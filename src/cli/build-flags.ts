@@ -1,7 +1,7 @@
 // Flags of commands that may have to build their environment first. Values of secrets are read here, where the user's
 // variables and working directory are, and go to the daemon over its own socket.
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, type Stats, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { BuildWish, Engine } from '../protocol/build.ts';
@@ -13,6 +13,7 @@ export interface BuildFlags {
   target?: string;
   buildContext?: string[];
   secret?: string[];
+  ssh?: string[];
   /** false: `--no-cache`. */
   cache?: boolean;
   progress?: 'auto' | 'plain';
@@ -38,6 +39,12 @@ export function withBuildFlags(command: Command): Command {
       collect,
       [],
     )
+    .option(
+      '--ssh <id[=socket]>',
+      'an SSH agent for RUN --mount=type=ssh: `default` is that of SSH_AUTH_SOCK (repeatable)',
+      collect,
+      [],
+    )
     .option('--no-cache', 'run every step of the Dockerfile')
     .option('--debug', 'open a shell where a RUN of the Dockerfile fails')
     .addOption(
@@ -57,13 +64,14 @@ export function buildWish(flags: BuildFlags): BuildWish | null {
     target,
     buildContext = [],
     secret = [],
+    ssh = [],
     cache = true,
     builder,
     debug = false,
   } = flags;
   if (debug) checkDebug(builder);
   if (
-    buildArg.length + buildContext.length + secret.length === 0 &&
+    buildArg.length + buildContext.length + secret.length + ssh.length === 0 &&
     target === undefined &&
     cache &&
     !builder &&
@@ -76,6 +84,7 @@ export function buildWish(flags: BuildFlags): BuildWish | null {
     target: target ?? null,
     contexts: Object.fromEntries(buildContext.map(contextOf)),
     secrets: Object.fromEntries(secret.map(secretOf)),
+    ssh: agentsOf(ssh),
     noCache: !cache,
     debug,
   };
@@ -139,6 +148,41 @@ function fromFile(id: string, file: string): Buffer {
   } catch (error) {
     throw wrong(`--secret id=${id}: ${(error as Error).message}`, `--secret id=${id},src=FILE`);
   }
+}
+
+/** As `docker buildx build --ssh` has it, without its key files. */
+function agentsOf(texts: readonly string[]): Record<string, string> {
+  const agents = new Map<string, string>();
+  for (const text of texts) {
+    const [id, said] = cut(text, '=');
+    if (id === '') throw wrong(`--ssh ${text}: it has no id`, '--ssh default');
+    if (agents.has(id)) throw wrong(`--ssh ${text}: there is another "${id}"`, 'give each an id of its own');
+    agents.set(id, agentSocket(text, id, said || process.env['SSH_AUTH_SOCK']));
+  }
+  return Object.fromEntries(agents);
+}
+
+function agentSocket(text: string, id: string, path: string | undefined): string {
+  if (!path)
+    throw wrong(
+      `--ssh ${text}: SSH_AUTH_SOCK is not set`,
+      `start an agent and give it the key: eval "$(ssh-agent)" && ssh-add; or --ssh ${id}=SOCKET`,
+    );
+  let found: Stats;
+  try {
+    found = statSync(path);
+  } catch (error) {
+    throw wrong(
+      `--ssh ${text}: ${(error as Error).message}`,
+      'start an agent: eval "$(ssh-agent)" && ssh-add',
+    );
+  }
+  if (!found.isSocket())
+    throw wrong(
+      `--ssh ${text}: ${path} is no socket of an SSH agent, and keys themselves are not passed on`,
+      `give the key to an agent: ssh-add ${path}, then --ssh ${id}`,
+    );
+  return resolve(path);
 }
 
 function cut(text: string, at: string): [string, string | undefined] {

@@ -23,6 +23,13 @@ export const buildSchema = v.nullable(
     target: optionalText,
     contexts: words,
     secrets: v.record(v.pipe(v.string(), v.maxLength(255)), v.pipe(v.string(), v.maxLength(700_000))),
+    ssh: v.optional(
+      v.record(
+        v.pipe(v.string(), v.maxLength(255)),
+        v.pipe(v.string(), v.startsWith('/'), v.maxLength(4096)),
+      ),
+      {},
+    ),
     noCache: v.boolean(),
     debug: v.boolean(),
   }),

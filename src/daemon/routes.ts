@@ -81,7 +81,7 @@ export const routes: Route[] = [
   {
     method: 'POST',
     path: '/v1/sandboxes/:name/start',
-    handle: alone(({ conductor }, sandbox) => start(conductor, sandbox)),
+    handle: alone(({ conductor, signal }, sandbox) => start(conductor, sandbox, signal)),
   },
   {
     method: 'POST',

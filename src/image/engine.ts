@@ -77,6 +77,7 @@ export function planBuild(
     ...Object.entries(args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
     ...Object.entries(contexts).flatMap(([name, value]) => ['--build-context', `${name}=${value}`]),
     ...[...secrets].flatMap(([id, file]) => ['--secret', `id=${id},src=${file}`]),
+    ...Object.entries(build.ssh).flatMap(([id, socket]) => ['--ssh', `${id}=${socket}`]),
     ...(build.noCache ? ['--no-cache'] : []),
     ...(fresh ? ['--pull'] : []),
     environment.context,

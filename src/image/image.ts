@@ -5,6 +5,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { basename, isAbsolute, join } from 'node:path';
 import type { Environment } from '../environment/index.ts';
 import { imageFiles, layerFile } from '../host/layout.ts';
+import { readJson } from '../host/read-json.ts';
 import type { Progress } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
 import type { StoredLayer } from './layer.ts';
@@ -100,8 +101,8 @@ export async function filesOfImages(folders: Iterable<string>): Promise<Set<stri
   const needed = new Set<string>();
   for (const folder of folders) {
     needed.add(basename(folder));
-    const text = await readFile(imageFiles(folder).record, 'utf8').catch(() => '{}');
-    const { tars = [], diffIds = [] } = JSON.parse(text) as Partial<ImageRecord>;
+    const record = (await readJson(imageFiles(folder).record)) as Partial<ImageRecord> | undefined;
+    const { tars = [], diffIds = [] } = record ?? {};
     for (const diffId of [...tars.map((tar) => tar.diffId), ...diffIds])
       needed.add(basename(layerFile('', diffId)));
   }

@@ -2,12 +2,13 @@
 // the host, and nothing is unpacked there.
 
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { type Environment, formatReference } from '../environment/index.ts';
 import { writeJsonAtomic } from '../host/atomic-file.ts';
 import { layerFile, referenceFile, storeFolders } from '../host/layout.ts';
 import { ensurePrivateFolder } from '../host/private-folder.ts';
+import { readJson } from '../host/read-json.ts';
 import { WarrenError } from '../protocol/error.ts';
 import type { Contents } from './contents.ts';
 import type { Image, ImageRequest } from './image.ts';
@@ -120,9 +121,8 @@ export async function ensureParts(
 }
 
 async function readReference(file: string): Promise<ReferenceRecord | undefined> {
-  const text = await readFile(file, 'utf8').catch(() => undefined);
-  const record: Partial<ReferenceRecord> = text === undefined ? {} : JSON.parse(text);
-  return record.parts ? (record as ReferenceRecord) : undefined;
+  const record = (await readJson(file)) as Partial<ReferenceRecord> | undefined;
+  return record?.parts ? (record as ReferenceRecord) : undefined;
 }
 
 /** undefined: one is missing, or is not whole. */

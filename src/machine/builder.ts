@@ -1,7 +1,7 @@
 // What a builder machine is asked to do, as calls to its agent (docs/CHANNEL.md, build). Steps follow one another; the
 // machine is one build's, and goes with it. Its answers are hostile.
 
-import type { Duplex, Readable } from 'node:stream';
+import { type Duplex, PassThrough, type Readable, type Writable } from 'node:stream';
 import type { Link } from './link/link.ts';
 import { type SessionEvent, sessionEvents } from './session-events.ts';
 
@@ -26,6 +26,13 @@ export interface BuilderMount {
 export interface BuilderFile {
   target: string;
   content: Buffer;
+  mode: number;
+  uid: number;
+  gid: number;
+}
+
+export interface BuilderSocket {
+  target: string;
   mode: number;
   uid: number;
   gid: number;
@@ -78,10 +85,16 @@ export class Builder {
       run,
       mounts = [],
       files = [],
-    }: { run: boolean; mounts?: readonly BuilderMount[]; files?: readonly BuilderFile[] },
+      sockets = [],
+    }: {
+      run: boolean;
+      mounts?: readonly BuilderMount[];
+      files?: readonly BuilderFile[];
+      sockets?: readonly BuilderSocket[];
+    },
   ): Promise<void> {
     const encoded = files.map((file) => ({ ...file, content: file.content.toString('base64') }));
-    await this.#call('open', { stage, run, mounts, files: encoded });
+    await this.#call('open', { stage, run, mounts, files: encoded, sockets });
   }
 
   /** Of the open step. */
@@ -97,6 +110,21 @@ export class Builder {
         headers: sessionHeaders(stage, command.network),
       },
     );
+  }
+
+  /** Waits for a program of the open step that connects to one of its sockets, and answers which and its bytes. */
+  async acceptSocket(
+    stage: string,
+    signal: AbortSignal,
+  ): Promise<{ number: number; from: Readable; to: Writable }> {
+    const link = await this.#link();
+    const to = new PassThrough();
+    const { headers, body } = await link.send(`/warren/build/socket?stage=${encodeURIComponent(stage)}`, {
+      payload: to,
+      timeoutMs: 0,
+      signal,
+    });
+    return { number: Number(headers['warren-socket']), from: body, to };
   }
 
   async makeFolder(stage: string, path: string, user: string): Promise<void> {

@@ -14,6 +14,8 @@ export interface BuildWish {
   contexts: Record<string, string>;
   /** `--secret`, by id; base64. They are kept nowhere. */
   secrets: Record<string, string>;
+  /** `--ssh`, by id: the socket of an SSH agent, absolute. */
+  ssh: Record<string, string>;
   /** Every step runs. */
   noCache: boolean;
   /** A RUN that fails stays open until it is released. */

@@ -65,7 +65,7 @@ export class Images {
     this.#default = undefined;
   }
 
-  /** While it goes on nothing of the store but templates is taken for unused. */
+  /** While it goes on nothing of the store but templates and downloads is taken for unused. */
   async counted<T>(making: Promise<T>): Promise<T> {
     this.#making++;
     this.#begun++;

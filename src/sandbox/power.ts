@@ -43,7 +43,7 @@ export async function stop(conductor: Conductor, sandbox: Sandbox): Promise<bool
   return true;
 }
 
-export async function start(conductor: Conductor, sandbox: Sandbox): Promise<boolean> {
+export async function start(conductor: Conductor, sandbox: Sandbox, signal: AbortSignal): Promise<boolean> {
   const { state, name, cpus, memoryMib, diskGib } = sandbox.record;
   if (next('start', state, name) === 'already') return false;
   if (state === 'paused') return await resume(conductor, sandbox);
@@ -66,7 +66,6 @@ export async function start(conductor: Conductor, sandbox: Sandbox): Promise<boo
     { state: 'running', accelerator: accelerator.kind, note: null, left: null },
     'started',
   );
-  const { signal } = new AbortController();
   await beginLifecycle(conductor, sandbox, { made: false, booted: true }, () => {}, signal);
   return true;
 }

@@ -73,6 +73,7 @@ async function build(one: Case, { store, base, openFor }: SharedWorkshop): Promi
     const { image, config } = await buildImage({
       ...{ store, plan, sources, signal },
       secrets: new Map(),
+      ssh: new Map(),
       useKnown: false,
       scratchFolder: join(folder, 'bases'),
       openWorkshop: async () => openFor(prefix),

@@ -155,6 +155,7 @@ function prefixed(builder: Builder, prefix: string): Builder {
         }),
       }),
     run: (stage, command) => builder.run(name(stage), command),
+    acceptSocket: (stage, signal) => builder.acceptSocket(name(stage), signal),
     makeFolder: (stage, path, user) => builder.makeFolder(name(stage), path, user),
     copy: (entries) => builder.copy(renamed(entries, name)),
     copyFrom: (stage, from, copy) => builder.copyFrom(name(stage), tree(from), copy),

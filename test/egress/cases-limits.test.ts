@@ -36,7 +36,7 @@ async function tryOpen(
 
 describe('flows', () => {
   it('are 512 at once; the next is told so, and has a place when one has gone (NE 41)', async () => {
-    const opened = await door({ limits: { silenceMs: 3_600_000, opensBurst: 2_000 } });
+    const opened = await door({ limits: { deniedSilenceMs: 3_600_000, opensBurst: 2_000 } });
     const held: ClientHttp2Stream[] = [];
     for (let nr = 0; nr < 512; nr++) held.push((await tryOpen(opened, 'db.example:5432'))[2]);
     assert.equal(opened.door.flows, 512);
@@ -47,7 +47,7 @@ describe('flows', () => {
   });
 
   it('are opened 100 a second after a burst of 512; what is faster is told so, and costs nothing (NE 41)', async () => {
-    const opened = await door({ limits: { silenceMs: 3_600_000 } });
+    const opened = await door({ limits: { deniedSilenceMs: 3_600_000 } });
     const statuses = new Map<number, number>();
     const beganMs = performance.now();
     for (let nr = 0; nr < 2_000; nr += 50) {
@@ -122,6 +122,32 @@ describe('what nobody reads', () => {
     await settled(() => taken);
     assert.ok(taken > 0 && taken < MOST, `${taken / MIB} MiB were taken from the guest`);
     flow.close(8);
+  });
+
+  it('of 200 uploads holds up no other upload and no question (NE 41)', async () => {
+    let taken = 0;
+    const deaf = await rawOrigin((socket) => socket.pause());
+    const echo = await rawOrigin((socket) => socket.pipe(socket));
+    closing.push(deaf.close, echo.close);
+    const opened = await door({
+      allow: [TCP, { ...TCP, ports: [7] }],
+      origins: { 5432: deaf.port, 7: echo.port },
+    });
+    const flows: ClientHttp2Stream[] = [];
+    for (let nr = 0; nr < 200; nr++) {
+      const flow = await opened.openName('db.example', 5432);
+      pour(flow, BIG, (bytes) => (taken += bytes));
+      flows.push(flow);
+    }
+    await settled(() => taken);
+    const text = 'x'.repeat(4 * MIB);
+    const other = await opened.openName('db.example', 7);
+    other.end(text);
+    assert.equal((await readAll(other)).length, text.length);
+    const question = opened.session.request({ ':method': 'POST', ':path': '/dns' });
+    question.end(JSON.stringify({ name: 'db.example', type: 'A' }));
+    assert.match(await readAll(question), /NOERROR/);
+    for (const flow of flows) flow.close(8);
   });
 });
 

@@ -87,7 +87,8 @@ export async function openDoor(options: DoorOptions = {}): Promise<TestDoor> {
   };
   const [theirs, ours] = await socketPair();
   const door = serveEgress(ours, parts);
-  const session = connect('http://door', { createConnection: () => theirs });
+  // What many uploads have queued here is the guest's matter.
+  const session = connect('http://door', { createConnection: () => theirs, maxSessionMemory: 512 });
   session.on('error', () => {});
   const listeners: Server[] = [];
   const self: TestDoor = {

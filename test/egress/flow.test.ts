@@ -95,15 +95,24 @@ describe('what no rule allows', () => {
   });
 
   it('is reset when it speaks neither, at once or after a silence', async () => {
-    const { openName, dialed, ended } = await door({ limits: { silenceMs: 30 } });
+    const { openName, dialed, ended } = await door({ limits: { silenceMs: 30, deniedSilenceMs: 60 } });
     const speaking = await openName('denied.example', 22);
     speaking.write('SSH-2.0-x\r\n');
     await gone(speaking);
     const silent = await openName('denied.example', 25);
     await gone(silent);
-    assert.ok(speaking.rstCode && silent.rstCode);
+    const elsewhere = await openName('denied.example', 8443);
+    await gone(elsewhere);
+    assert.ok(speaking.rstCode && silent.rstCode && elsewhere.rstCode);
     assert.deepEqual(dialed, []);
-    assert.equal(ended('flow').filter(({ decision }) => decision === 'deny').length, 2);
+    assert.equal(ended('flow').filter(({ decision }) => decision === 'deny').length, 3);
+  });
+
+  it('is answered readably wherever its server would not have spoken first, though its client is slow', async () => {
+    const { openName } = await door({ limits: { silenceMs: 1 } });
+    const slow = await openName('denied.example', 8080);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.match(await say(slow, GET('denied.example:8080')), /^HTTP\/1\.1 403 /);
   });
 
   it('is answered readably at the ports of the web, however slow its client is', async () => {

@@ -152,6 +152,33 @@ describe('HTTP/2', () => {
     assert.deepEqual(opened.dialed, []);
   });
 
+  it('denies a call of gRPC in its own form, which its clients show', async () => {
+    const opened = await door({ allow: [{ host: 'tls.example', paths: ['/open/*'] }] });
+    const session = await client(opened);
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': '/pkg.Service/Talk',
+      'content-type': 'application/grpc+proto',
+      te: 'trailers',
+    });
+    stream.end('x');
+    const [headers] = await once(stream, 'response');
+    assert.equal(await readAll(stream), '');
+    assert.deepEqual(
+      [headers[':status'], headers['content-type'], headers['grpc-status'], headers['warren-denied']],
+      [200, 'application/grpc', '7', 'none'],
+    );
+    const message = decodeURI(String(headers['grpc-message']));
+    assert.match(
+      message,
+      /^Warren: POST \S+Talk: only \/open\/\* may be .*\nto allow it: warren policy allow test /,
+    );
+    assert.deepEqual(opened.dialed, []);
+    await until(() => opened.ended('request').length === 1);
+    const [event] = opened.ended('request') as RequestEvent[];
+    assert.deepEqual([event?.decision, event?.status], ['deny', 403]);
+  });
+
   it('is refused with another authority, CONNECT, TRACE, and two hosts (NE 5, 18, 23)', async () => {
     const opened = await door();
     const session = await client(opened);

@@ -14,6 +14,7 @@ import * as pushCommands from './push-commands.ts';
 import * as requestHead from './request-head.ts';
 import * as requestPath from './request-path.ts';
 import { keptSeeds } from './seeds.ts';
+import * as sshRequest from './ssh-request.ts';
 import * as tarIndex from './tar-index.ts';
 import type { Target } from './target.ts';
 
@@ -31,6 +32,7 @@ const all: Record<string, Target> = {
   'push-commands': pushCommands,
   'request-head': requestHead,
   'request-path': requestPath,
+  'ssh-request': sshRequest,
   'tar-index': tarIndex,
 };
 

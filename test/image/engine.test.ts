@@ -17,6 +17,7 @@ const build: BuildWish = {
   target: null,
   contexts: {},
   secrets: {},
+  ssh: {},
   noCache: false,
   debug: false,
 };
@@ -49,9 +50,10 @@ describe('an engine', () => {
         ...['--secret', 'id=t,src=/s/0', '--pull', '/repo'],
       ],
     );
-    const wish = { ...build, target: 'other', noCache: true };
+    const wish = { ...build, target: 'other', noCache: true, ssh: { default: '/run/agent' } };
     const told = planBuild({ engine: 'buildah', environment, build: wish, fresh: false }, new Map(), '/s/id');
     assert.deepEqual(told.slice(0, 2), ['build', '--layers']);
+    assert.equal(told[told.indexOf('--ssh') + 1], 'default=/run/agent');
     assert.ok(told.includes('other') && told.includes('--no-cache') && !told.includes('--pull'));
     assert.deepEqual(planSave('buildah', 'sha256:a', '/s/x'), [
       'push',

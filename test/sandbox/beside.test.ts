@@ -11,16 +11,19 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { sandboxFiles } from '../../src/host/layout.ts';
 import { StepLog } from '../../src/image/build/step-log.ts';
 import { qemuDriver } from '../../src/machine/drivers/qemu/driver.ts';
 import { Conductor } from '../../src/sandbox/conductor.ts';
+import { prune } from '../../src/sandbox/prune/prune.ts';
 import { reconcile } from '../../src/sandbox/reconcile.ts';
 import { readRecord, type SandboxRecord, writeRecord } from '../../src/sandbox/record.ts';
 import { Rooms } from '../../src/sandbox/rooms.ts';
 
+// Of each conductor here its own.
+delete process.env['WARREN_STORE'];
 const top = mkdtempSync(join(tmpdir(), 'warren-beside-'));
 after(() => rmSync(top, { recursive: true, force: true }));
 
@@ -105,6 +108,29 @@ describe('what is removed', () => {
     await removed;
     assert.ok(!existsSync(folder));
     await assert.rejects(templates.remove('../kernels'), { code: 'template.not-found' });
+  });
+
+  it('is also what is spoiled: nothing of it is in the way', async () => {
+    const conductor = conductorOf();
+    const { storeFolders } = conductor.rooms;
+    const spoiled = [
+      join(storeFolders.images, 'spoiled/image.json'),
+      join(storeFolders.references, 'spoiled.json'),
+      join(storeFolders.steps, 'spoiled.json'),
+      join(storeFolders.layers, 'some.tar'),
+      join(storeFolders.templates, record.template, 'template.json'),
+      join(storeFolders.features, 'key/environment.json'),
+    ];
+    for (const file of spoiled) {
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, '{');
+    }
+    const all = { all: true, olderThanMs: null, keepBytes: null, dryRun: false };
+    const { templates, images, layers, caches } = await prune(conductor, all);
+    assert.deepEqual([templates, images, layers], [[record.template], ['spoiled'], ['some.tar']]);
+    assert.equal(caches.length, 1);
+    for (const file of spoiled.filter((each) => !each.includes('references')))
+      assert.ok(!existsSync(file), file);
   });
 
   it('is nothing while something is being made, or was since the question', async () => {

@@ -18,7 +18,15 @@ const DEFAULT: PruneOptions = { all: false, olderThanMs: null, keepBytes: null }
 
 function template(id: string, days: number, more: Partial<StoredTemplate> = {}): StoredTemplate {
   const at = NOW - days * DAY_MS;
-  const rest = { users: [], damaged: false, kind: 'small', image: 'builtin', isNamed: false, kernel: 'k2' };
+  const rest = {
+    users: [],
+    damaged: false,
+    kind: 'small',
+    image: 'builtin',
+    layers: [],
+    isNamed: false,
+    kernel: 'k2',
+  };
   return { id, bytes: 100, usedAtMs: at, createdAtMs: at, ...rest, ...more };
 }
 
@@ -158,6 +166,16 @@ describe('prune', () => {
     const { names, layers, images } = planPrune(used, { ...DEFAULT, all: true }, NOW);
     assert.equal(names.includes('/old/Dockerfile@forgotten'), false);
     assert.equal(images.includes('forgotten') || layers.includes('f.tar'), false);
+  });
+
+  it('keeps the layers of a template that a sandbox lies over, whatever is left of its image', () => {
+    const templates = [
+      template('used', 90, { users: ['red'], image: 'spoiled', layers: ['a.tar', 'layer-0.erofs'] }),
+    ];
+    const images = new Map([['spoiled', { ...part(1), layers: [] }]]);
+    const { layers } = planPrune({ ...store, templates, images, names: [] }, { ...DEFAULT, all: true }, NOW);
+    assert.equal(layers.includes('a.tar'), false);
+    assert.equal(layers.includes('d.tar'), true);
   });
 
   it('keeps kernels while there is no template yet', () => {

@@ -309,6 +309,26 @@ describe('a devcontainer.json', { skip: missing, timeout: 600_000 }, () => {
     assert.equal(await warren.sh('binding-3', 'cat ~/seen'), 'of this computer\n', 'remembered');
   });
 
+  it('is started and stopped though what it does at each start never ends', async (t) => {
+    removeAfter(t, warren, 'forever');
+    const repository = warren.repository('forever', {
+      '.devcontainer.json': JSON.stringify({
+        image,
+        waitFor: 'postStartCommand',
+        postStartCommand: '[ ! -e ~/again ] || sleep 3600; touch ~/again',
+      }),
+    });
+    assert.equal((await up(repository, 'forever')).sandbox.setup?.state, 'done');
+    await warren.ok(['stop', 'forever']);
+    await warren.ok(['start', 'forever']);
+    await until('its command', async () => {
+      const { setup } = await warren.json<SandboxDetail>(['show', 'forever']);
+      return setup?.state === 'running' ? true : undefined;
+    });
+    await warren.ok(['stop', 'forever']);
+    assert.equal((await settled('forever')).state, 'failed');
+  });
+
   it('that makes no sense is refused with the place', async () => {
     const repository = warren.repository('refused', {
       '.devcontainer/a/devcontainer.json': '{"image": "x"}',

@@ -35,7 +35,10 @@ const session = connect(origin);
 const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' });
 const seen = { status: 0, body: '' };
 stream.setEncoding('utf8');
-stream.on('response', (headers) => { seen.status = headers[':status']; });
+stream.on('response', (headers) => {
+  seen.status = headers[':status'];
+  if (headers['grpc-status']) seen.grpc = headers['grpc-status'] + ' ' + headers['grpc-message'];
+});
 stream.on('trailers', ({ ...trailers }) => { seen.trailers = trailers; });
 stream.on('data', (text) => { seen.body += text; });
 stream.on('end', () => { console.log(JSON.stringify(seen)); session.close(); });
@@ -100,6 +103,42 @@ func main() {
 		os.Exit(1)
 	}
 	_, _ = io.Copy(os.Stdout, answer.Body)
+}
+`;
+
+/** URL: by the HTTP client of pip, which is requests over urllib3. */
+export const PYTHON_REQUESTS = `
+import sys
+from pip._vendor import requests
+answer = requests.get(sys.argv[1])
+sys.stdout.write(answer.text)
+`;
+
+/** HOST:PORT: by @grpc/grpc-js, a call whose answer is its question. */
+export const GRPC_CLIENT = `
+const { Client, credentials } = require('@grpc/grpc-js');
+const { readFileSync } = require('fs');
+const roots = readFileSync(process.env.SSL_CERT_FILE);
+const client = new Client(process.argv[2], credentials.createSsl(roots));
+const write = (text) => Buffer.from(text);
+const read = (bytes) => bytes.toString();
+client.makeUnaryRequest('/pkg.Service/Method', write, read, 'request message', (error, answer) => {
+  console.log(error ? error.code + ' ' + error.details : answer);
+  client.close();
+});
+`;
+
+/** URL */
+export const JAVA_GET = `
+import java.net.*;
+public class Get {
+  public static void main(String[] args) throws Exception {
+    var connection = (HttpURLConnection) new URL(args[0]).openConnection();
+    var failed = connection.getResponseCode() >= 400;
+    (failed ? connection.getErrorStream() : connection.getInputStream()).transferTo(System.out);
+    System.out.flush();
+    System.exit(failed ? 1 : 0);
+  }
 }
 `;
 

@@ -63,6 +63,9 @@ func (s *Service) makeStubs(folder string, request *openRequest) error {
 	for _, each := range request.Files {
 		files = append(files, each.Target)
 	}
+	for _, each := range request.Sockets {
+		files = append(files, each.Target)
+	}
 	for _, each := range request.Mounts {
 		if each.Kind == "bind" && s.bindsFile(each) {
 			files = append(files, each.Target)

@@ -41,6 +41,7 @@ func (s *Service) Register(mux *http.ServeMux) {
 	s.stages = map[string]*stage{}
 	mux.HandleFunc("POST /warren/build/stage", connect.Unary(s.begin))
 	mux.HandleFunc("POST /warren/build/open", connect.Unary(s.open))
+	mux.HandleFunc("POST /warren/build/socket", s.socket)
 	mux.HandleFunc("POST /warren/build/close", connect.Unary(s.close))
 	mux.HandleFunc("GET /warren/build/layer", s.layer)
 	mux.HandleFunc("POST /warren/build/folder", connect.Unary(s.folder))

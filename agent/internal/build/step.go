@@ -18,6 +18,8 @@ type step struct {
 	folder string // on the disk: up, work, stubs, …
 	root   string // where the tree is mounted
 	cached bool   // it writes to caches, which outlive the machine
+	// sockets are nil when it has none.
+	sockets *sockets
 }
 
 type openRequest struct {
@@ -26,6 +28,8 @@ type openRequest struct {
 	Run    bool      `json:"run"`
 	Mounts []mounted `json:"mounts"`
 	Files  []file    `json:"files"`
+	// Sockets lead to the host, one connection to each `POST /warren/build/socket`.
+	Sockets []socket `json:"sockets"`
 }
 
 func (s *Service) open(_ *http.Request, request *openRequest) (nothing, error) {
@@ -44,6 +48,7 @@ func (s *Service) open(_ *http.Request, request *openRequest) (nothing, error) {
 	}
 	made := &step{folder: folder, root: rootsFolder + "/" + on.name}
 	if err := s.mountStep(on, made, request); err != nil {
+		made.sockets.close()
 		return nothing{}, errors.Join(err, made.unmount())
 	}
 	on.step = made
@@ -86,7 +91,10 @@ func (s *Service) mountStep(on *stage, made *step, request *openRequest) error {
 			return err
 		}
 	}
-	return putFiles(made, request.Files)
+	if err := putFiles(made, request.Files); err != nil {
+		return err
+	}
+	return putSockets(made, request.Sockets)
 }
 
 func mountOverlay(target string, lowers []string, more string) error {
@@ -163,6 +171,7 @@ func (s *Service) close(_ *http.Request, request *closeRequest) (closeResponse, 
 		// The machine may be killed before its kernel thinks of it.
 		go syncCaches()
 	}
+	closed.sockets.close()
 	if err := closed.endProcesses(); err != nil {
 		return closeResponse{}, err
 	}

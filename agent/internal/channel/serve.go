@@ -65,7 +65,7 @@ func (s *stream) Hello(epoch Epoch, _ uint32) {
 
 func (s *stream) Data(payload []byte) {
 	if s.current != nil {
-		s.current.deliver(payload)
+		s.current.inbox.put(payload)
 	}
 }
 
@@ -89,39 +89,19 @@ type conn struct {
 	leaving sync.Once
 
 	stream *stream
-	inbox  chan []byte
-	rest   []byte
+	inbox  *inbox
 	closed chan struct{}
 	once   sync.Once
 }
 
 func newConn(s *stream) *conn {
-	return &conn{stream: s, inbox: make(chan []byte, 16), closed: make(chan struct{}), left: make(chan struct{})}
+	return &conn{stream: s, inbox: newInbox(), closed: make(chan struct{}), left: make(chan struct{})}
 }
 
 // Left is closed when the host seems to have left; who wants to be sure asks it for a sign of life.
 func (c *conn) Left() <-chan struct{} { return c.left }
 
-func (c *conn) deliver(payload []byte) {
-	own := append([]byte(nil), payload...)
-	select {
-	case c.inbox <- own:
-	case <-c.closed:
-	}
-}
-
-func (c *conn) Read(into []byte) (int, error) {
-	if len(c.rest) == 0 {
-		select {
-		case c.rest = <-c.inbox:
-		case <-c.closed:
-			return 0, io.EOF
-		}
-	}
-	n := copy(into, c.rest)
-	c.rest = c.rest[n:]
-	return n, nil
-}
+func (c *conn) Read(into []byte) (int, error) { return c.inbox.read(into) }
 
 func (c *conn) Write(bytes []byte) (int, error) {
 	c.stream.writing.Lock()
@@ -135,7 +115,10 @@ func (c *conn) Write(bytes []byte) (int, error) {
 }
 
 func (c *conn) Close() error {
-	c.once.Do(func() { close(c.closed) })
+	c.once.Do(func() {
+		close(c.closed)
+		c.inbox.close()
+	})
 	return nil
 }
 

@@ -18,9 +18,12 @@ const (
 	pendingMax    = 512 // flows and questions that wait for a host
 	pendingMaxFor = 10 * time.Second
 	pingTimeout   = 10 * time.Second
-	// Unread bytes of one flow, and of all together, that the agent holds for programs.
-	streamWindowBytes     = 1 << 20
-	connectionWindowBytes = 16 << 20
+	// Unread bytes of one flow that the agent holds for its program. All together are as much as all flows may have, so that
+	// those that nobody reads leave the others their share.
+	streamWindowBytes     = 128 << 10
+	connectionWindowBytes = hostMaxFlows*streamWindowBytes + questionsBytes
+	hostMaxFlows          = 512 // src/egress/flow/parts.ts
+	questionsBytes        = 1 << 20
 	// Larger than the library's: each frame costs an emulated CPU the same.
 	frameBytes = 64 << 10
 )

@@ -40,7 +40,7 @@ func serve(w http.ResponseWriter, r *http.Request) {
 		connect.WriteJSON(w, http.StatusBadGateway, connect.Errorf("unavailable", "cannot connect to %s in the machine: %v", r.Host, reason(err)))
 		return
 	}
-	pipe(w, r, conn)
+	Pipe(w, r, conn)
 }
 
 // loopback takes the machine's own addresses only.
@@ -88,8 +88,14 @@ func reason(err error) error {
 	return err
 }
 
-// pipe passes bytes until the server in the machine has ended its side; the host may end its own before.
-func pipe(w http.ResponseWriter, r *http.Request, conn *net.TCPConn) {
+// Conn is a connection in the machine of which one direction can end before the other.
+type Conn interface {
+	net.Conn
+	CloseWrite() error
+}
+
+// Pipe passes bytes until whoever is in the machine has ended its side; the host may end its own before.
+func Pipe(w http.ResponseWriter, r *http.Request, conn Conn) {
 	defer conn.Close()
 	flusher := http.NewResponseController(w)
 	w.WriteHeader(http.StatusOK)
@@ -102,7 +108,9 @@ func pipe(w http.ResponseWriter, r *http.Request, conn *net.TCPConn) {
 			err = conn.CloseWrite()
 		}
 		if err != nil {
-			_ = conn.SetLinger(0)
+			if tcp, is := conn.(*net.TCPConn); is {
+				_ = tcp.SetLinger(0)
+			}
 			conn.Close()
 		}
 	}()

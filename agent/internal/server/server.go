@@ -27,8 +27,11 @@ import (
 const Generation = 1
 
 const (
-	streamWindowBytes     = 4 << 20
-	connectionWindowBytes = 16 << 20
+	// What the host sends and nobody takes: so much of each stream, and beyond all forwards, which may rest for ever, there
+	// is room for everything else.
+	streamWindowBytes     = 512 << 10
+	connectionWindowBytes = (maxForwards + 16) * streamWindowBytes
+	maxForwards           = 128 // src/forward/limits.ts
 	maxStreams            = 512
 	// Sent by the host while it warms a template up, which has no identity yet.
 	warmUpHeader = "Warren-Warmup"

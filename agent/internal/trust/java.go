@@ -1,61 +1,113 @@
 package trust
 
 import (
+	"bytes"
+	"encoding/pem"
+	"errors"
+	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"sync"
+	"strconv"
+	"strings"
+	"syscall"
 )
 
-// Java keeps certificates in stores of its own. Its tool takes a second, so it runs in the background, one at a time.
+// Java looks at no file of the system and at no variable: it has a store of its own. Its tool would take seconds on an
+// emulated CPU, for each store, so the two formats that stores are delivered in are written here.
 
 const (
-	javaAlias    = "warren"
-	javaPassword = "changeit" // what every JDK is delivered with
+	javaAlias     = "warren"
+	storeMaxBytes = 8 << 20
 )
 
-type javaStores struct{ running sync.Mutex }
-
-func (j *javaStores) add(root, certificates string) {
-	tool, stores := keytool(root)
-	if tool == "" || len(stores) == 0 {
-		return
-	}
-	go func() {
-		j.running.Lock()
-		defer j.running.Unlock()
-		for _, store := range stores {
-			common := []string{"-noprompt", "-keystore", store, "-storepass", javaPassword, "-alias", javaAlias}
-			_ = exec.Command(tool, append([]string{"-delete"}, common...)...).Run()
-			_ = exec.Command(tool, append([]string{"-importcert", "-trustcacerts", "-file", certificates}, common...)...).Run()
-		}
-	}()
+// Where runtimes are, as distributions, vendors' images and sdkman lay them out.
+var javaHomes = []string{
+	"/usr/lib/jvm/*", "/usr/java/*", "/usr/local/*", "/usr/local/sdkman/candidates/java/*", "/opt/*", "/opt/java/*",
 }
 
-// keytool finds the tool and the stores that are there.
-func keytool(root string) (tool string, stores []string) {
-	homes := []string{os.Getenv("JAVA_HOME")}
-	found, _ := filepath.Glob(root + "/usr/lib/jvm/*")
-	candidates := []string{root + "/etc/ssl/certs/java/cacerts"}
-	tools := []string{root + "/usr/bin/keytool"}
-	for _, home := range append(homes, found...) {
-		if home != "" {
-			candidates = append(candidates, home+"/lib/security/cacerts")
-			tools = append(tools, home+"/bin/keytool")
+var javaSystemStores = []string{"/etc/ssl/certs/java/cacerts", "/etc/pki/java/cacerts"}
+
+var errStore = errors.New("not a store of certificates that is understood")
+
+// javaStores finds those that are there, each once.
+func javaStores(root string) []string {
+	var candidates []string
+	for _, store := range javaSystemStores {
+		candidates = append(candidates, root+store)
+	}
+	for _, home := range javaHomes {
+		for _, store := range []string{"/lib/security/cacerts", "/jre/lib/security/cacerts"} {
+			found, _ := filepath.Glob(root + home + store)
+			candidates = append(candidates, found...)
 		}
 	}
+	var stores []string
 	seen := map[string]bool{}
 	for _, candidate := range candidates {
-		real, err := filepath.EvalSymlinks(candidate)
-		if err == nil && !seen[real] {
+		if real, err := filepath.EvalSymlinks(candidate); err == nil && !seen[real] {
 			seen[real] = true
 			stores = append(stores, real)
 		}
 	}
-	for _, candidate := range tools {
-		if _, err := os.Stat(candidate); err == nil {
-			return candidate, stores
-		}
+	return stores
+}
+
+// writeJava adds the certificates to each store. One that is not understood stays as it is.
+func writeJava(root string, certificates []byte) {
+	var ours [][]byte
+	for block, rest := pem.Decode(certificates); block != nil; block, rest = pem.Decode(rest) {
+		ours = append(ours, block.Bytes)
 	}
-	return "", nil
+	for _, store := range javaStores(root) {
+		_ = addToStore(store, ours)
+	}
+}
+
+func addToStore(path string, ours [][]byte) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	before, err := io.ReadAll(io.LimitReader(file, storeMaxBytes+1))
+	if err != nil || len(before) > storeMaxBytes {
+		return errors.Join(err, errStore)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	after, err := storeWith(before, ours)
+	if err != nil || bytes.Equal(before, after) {
+		return err
+	}
+	made := path + newSuffix
+	if err := os.WriteFile(made, after, info.Mode().Perm()); err != nil {
+		return err
+	}
+	if owner, is := info.Sys().(*syscall.Stat_t); is {
+		_ = os.Lchown(made, int(owner.Uid), int(owner.Gid))
+	}
+	return os.Rename(made, path)
+}
+
+// storeWith is the store with ours at its end, in place of earlier ones.
+func storeWith(store []byte, ours [][]byte) ([]byte, error) {
+	if bytes.HasPrefix(store, jksMagic) {
+		return jksWith(store, ours)
+	}
+	return pkcs12With(store, ours)
+}
+
+func aliasOf(nr int) string {
+	if nr == 0 {
+		return javaAlias
+	}
+	return javaAlias + "-" + strconv.Itoa(nr+1)
+}
+
+func isOurs(alias string) bool {
+	nr, numbered := strings.CutPrefix(alias, javaAlias+"-")
+	_, err := strconv.Atoi(nr)
+	return alias == javaAlias || numbered && err == nil
 }

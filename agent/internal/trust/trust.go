@@ -20,6 +20,7 @@ const (
 	ownPath    = "/run/warren/ca.pem"
 	bundlePath = "/run/warren/ca-bundle.pem"
 	localPath  = "/usr/local/share/ca-certificates/warren.crt" // what update-ca-certificates adds
+	hookedPath = "/etc/ssl/certs/warren.pem"                   // what it would have made of it: a Java that is installed later reads these
 	systemPath = "/etc/ssl/certs/ca-certificates.crt"
 	beginMark  = "# Warren: this sandbox's certificate authority\n"
 	endMark    = "# Warren: end\n"
@@ -45,12 +46,11 @@ var variables = map[string]string{
 type Service struct {
 	root string
 	lock sync.Mutex
-	pem  []byte // what is in place, with the marks
-	java *javaStores
+	pem  []byte // what is in place
 }
 
 // New makes the service for the tree at root.
-func New(root string) *Service { return &Service{root: root, java: &javaStores{}} }
+func New(root string) *Service { return &Service{root: root} }
 
 // Register adds the call.
 func (s *Service) Register(mux *http.ServeMux) {
@@ -100,7 +100,7 @@ func (s *Service) trust(_ *http.Request, request *trustRequest) (trustResponse, 
 		return trustResponse{}, connect.Errorf("internal", "cannot write the certificates: %v", err)
 	}
 	s.pem = certificates
-	s.java.add(s.root, s.root+ownPath)
+	writeJava(s.root, certificates)
 	return trustResponse{count}, nil
 }
 
@@ -137,6 +137,9 @@ func (s *Service) write(certificates []byte) error {
 		return err
 	}
 	if err := s.writeSystem(marked); err != nil {
+		return err
+	}
+	if err := s.link(hookedPath, localPath); err != nil {
 		return err
 	}
 	// One copy serves both: what a user adds to the system's is trusted by way of the variables too.

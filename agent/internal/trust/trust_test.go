@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
 	"os"
@@ -20,7 +21,7 @@ func certificate(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotAfter: time.Now().Add(time.Hour), IsCA: true}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
@@ -79,8 +80,11 @@ func TestTrust(t *testing.T) {
 	if after, _ := os.Stat(root + systemPath); !os.SameFile(before, after) {
 		t.Fatal("the same certificates were written again")
 	}
+	if to, err := os.Readlink(root + hookedPath); err != nil || to != localPath {
+		t.Fatal(to, err)
+	}
 	leftOver, _ := filepath.Glob(root + "/etc/ssl/certs/*")
-	if len(leftOver) != 1 {
+	if len(leftOver) != 2 {
 		t.Fatal(leftOver)
 	}
 }

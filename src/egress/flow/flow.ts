@@ -8,11 +8,12 @@ import { intercept } from '../http/intercept.ts';
 import { Origins } from '../http/origins.ts';
 import { canonicalHost, hostText, sameHost } from '../names/canonical-host.ts';
 import type { Host } from '../names/host.ts';
-import type { Denied, Protocol } from '../policy/verdict.ts';
+import type { Denied, FlowVerdict, Protocol } from '../policy/verdict.ts';
 import { unrecognizedName } from '../tls/alert.ts';
 import { chooseProtocol } from './classify.ts';
 import { type Decided, type FlowContext, flowEvent, settle, written } from './context.ts';
 import { dial } from './dial.ts';
+import type { DoorLimits } from './parts.ts';
 import { type Peeked, peek } from './peek.ts';
 import { Pieces } from './pieces.ts';
 import { abort, relay } from './relay.ts';
@@ -25,6 +26,8 @@ export interface FlowTools {
 
 const END_GRACE_MS = 5_000;
 const CLIENT_FIRST_PORTS = [80, 443];
+/** FTP, SSH, mail, MySQL, VNC: who is denied there waits for words that never come. */
+const SERVER_FIRST_PORTS = [21, 22, 25, 110, 143, 587, 3306, 5900];
 
 type Clear = Exclude<Peeked['spoken'], { kind: 'silence' } | { kind: 'ended' }>;
 
@@ -41,18 +44,11 @@ export async function runFlow(stream: Duplex, flow: FlowContext, tools: FlowTool
 
 async function walk(stream: Duplex, flow: FlowContext, tools: FlowTools): Promise<void> {
   const { door, target } = flow;
-  const { silenceMs, handshakeMs } = door.limits;
+  const { handshakeMs } = door.limits;
   const verdict = door.parts.policy().judgeFlow(target);
   if (verdict.decision === 'deny') flow.denied = verdict;
-  // Only where the server may have to speak first is a silent client taken for one that waits. A guest may be slow.
-  const mayWait =
-    verdict.decision === 'allow'
-      ? !verdict.protocols.includes('tcp')
-      : CLIENT_FIRST_PORTS.includes(target.port);
-  const { spoken, head } = await peek(stream, {
-    silenceMs: mayWait ? handshakeMs : silenceMs,
-    completeMs: handshakeMs,
-  });
+  const silenceMs = silenceOf(verdict, target.port, door.limits);
+  const { spoken, head } = await peek(stream, { silenceMs, completeMs: handshakeMs });
   if (spoken.kind === 'ended') return;
   const clear: Clear = spoken.kind === 'silence' ? { kind: 'other' } : spoken;
   const isTls = clear.kind === 'tls' || clear.kind === 'broken-tls';
@@ -69,6 +65,17 @@ async function walk(stream: Duplex, flow: FlowContext, tools: FlowTools): Promis
     return;
   }
   await serveOpaque(stream, flow, clear, head, protocol);
+}
+
+/**
+ * Only where the server may have to speak first is a silent client taken for one that waits. A guest may be slow: a
+ * runtime of an emulated one takes a second from its connection to its first byte.
+ */
+function silenceOf(verdict: FlowVerdict, port: number, limits: DoorLimits): number {
+  if (verdict.decision === 'allow')
+    return verdict.protocols.includes('tcp') ? limits.silenceMs : limits.handshakeMs;
+  if (CLIENT_FIRST_PORTS.includes(port)) return limits.handshakeMs;
+  return SERVER_FIRST_PORTS.includes(port) ? limits.silenceMs : limits.deniedSilenceMs;
 }
 
 async function serveHttp(

@@ -70,6 +70,8 @@ export interface DoorLimits {
   guestClaimBytes: number;
   /** How long a client may stay silent before it is taken for one that waits for the server to speak. */
   silenceMs: number;
+  /** The same where no rule allows it, and either side may be the one that speaks first. */
+  deniedSilenceMs: number;
   /** For a client's first bytes to become complete, for TLS handshakes, and for a head of a request. */
   handshakeMs: number;
   resolveMs: number;
@@ -88,6 +90,7 @@ export const DOOR_LIMITS: DoorLimits = {
   dnsBodyBytes: 4 * 1024,
   guestClaimBytes: 1024,
   silenceMs: 300,
+  deniedSilenceMs: 3_000,
   handshakeMs: 10_000,
   resolveMs: 5_000,
   connectMs: 10_000,

@@ -114,7 +114,7 @@ export class FrontHttp1 {
     }
     const bad = badOf(error.code);
     void refuseHead(connection.http, { method: '?', path: '' }, bad);
-    const { headers, body } = answerOf(failure(bad.status, bad.why), undefined);
+    const { headers, body } = answerOf(failure(bad.status, bad.why), {});
     const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('');
     socket.end(`HTTP/1.1 ${bad.status} Refused\r\n${lines}connection: close\r\n\r\n${body}`, () =>
       socket.destroy(),
@@ -177,7 +177,7 @@ class Http1Call implements Call {
   }
 
   refuse(refusal: Refusal): void {
-    const { status, headers, body } = answerOf(refusal, this.body.headers.accept);
+    const { status, headers, body } = answerOf(refusal, { accept: this.body.headers.accept });
     // The rest of a body is not waited for.
     if (!this.body.complete || refusal.code === 'bad-request' || this.#upgraded)
       this.#response.shouldKeepAlive = false;

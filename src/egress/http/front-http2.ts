@@ -16,7 +16,7 @@ import type { Call, ResponseHead } from './call.ts';
 import { exchange, type HttpFlow } from './exchange.ts';
 import { type HeaderList, pairsOf, valuesOf } from './headers.ts';
 import { type ReadHead, readHttp2 } from './read-head.ts';
-import { answerOf, failure, type Refusal } from './refusal.ts';
+import { answerOf, type Client, failure, type Refusal } from './refusal.ts';
 import { refuseHead } from './refuse-head.ts';
 import { objectOf } from './send-http2.ts';
 
@@ -75,7 +75,7 @@ class Http2Call implements Call {
   readonly read: ReadHead;
   readonly spelling: Call['spelling'] = new Map();
   readonly body: ServerHttp2Stream;
-  readonly #accept: string | undefined;
+  readonly #client: Client;
   readonly #isHead: boolean;
   #trailers: HeaderList = [];
 
@@ -83,7 +83,8 @@ class Http2Call implements Call {
     this.read = read as ReadHead;
     this.body = stream;
     const pairs = pairsOf(raw);
-    this.#accept = valuesOf(pairs, 'accept').join(', ');
+    const [contentType] = valuesOf(pairs, 'content-type');
+    this.#client = { accept: valuesOf(pairs, 'accept').join(', '), contentType };
     this.#isHead = valuesOf(pairs, ':method')[0] === 'HEAD';
     stream.on('trailers', (_, __, rawTrailers?: string[]) => {
       this.#trailers = pairsOf(rawTrailers ?? []);
@@ -112,9 +113,10 @@ class Http2Call implements Call {
 
   refuse(refusal: Refusal): void {
     if (this.gone) return;
-    const { status, headers, body } = answerOf(refusal, this.#accept);
-    this.body.respond({ ':status': status, ...objectOf(headers) }, { endStream: this.#isHead });
-    if (!this.#isHead) this.body.end(body);
+    const { status, headers, body } = answerOf(refusal, this.#client);
+    const endStream = this.#isHead || body === '';
+    this.body.respond({ ':status': status, ...objectOf(headers) }, { endStream });
+    if (!endStream) this.body.end(body);
     // What else it wanted to send is not waited for.
     this.body.once('finish', () => {
       if (!this.body.readableEnded) this.body.close(constants.NGHTTP2_NO_ERROR);

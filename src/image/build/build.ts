@@ -18,6 +18,7 @@ import { beginningOf, isKnown, planRuns, type RunPlan, treeName } from './plan-r
 import { runStep, type StepReport, stageName } from './run-step.ts';
 import type { BuildSecrets } from './secrets.ts';
 import type { Sources } from './sources.ts';
+import type { BuildSsh } from './ssh/plan-sockets.ts';
 import { layersOf, prepareStages, type StageState, type Stages } from './stages.ts';
 import { StepLog } from './step-log.ts';
 import type { OpenWorkshop, Tree, Workshop } from './workshop.ts';
@@ -27,6 +28,7 @@ export interface BuildRequest {
   plan: StagePlan;
   sources: Sources;
   secrets: BuildSecrets;
+  ssh: BuildSsh;
   /** Results that are there count. */
   useKnown: boolean;
   /** An empty folder of this build's own. */
@@ -80,7 +82,7 @@ export async function buildImage(request: BuildRequest): Promise<BuildResult> {
 }
 
 async function runAll(stages: Stages, request: BuildRequest, report: StepReport[]): Promise<void> {
-  const { store, plan, sources, secrets, signal, onProgress, scratchFolder } = request;
+  const { store, plan, sources, secrets, ssh, signal, onProgress, scratchFolder } = request;
   const images = new Map<string, StoredLayer[]>();
   for (const stage of stages.values())
     for (const use of stage.planned.uses)
@@ -107,6 +109,7 @@ async function runAll(stages: Stages, request: BuildRequest, report: StepReport[
       workshop,
       sources,
       secrets,
+      ssh,
       log,
       scratchFolder,
       treeOf: (source) => treeOf(source, stages, numbers),

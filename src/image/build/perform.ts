@@ -10,6 +10,8 @@ import { type CopySourceContent, copyTar, treeTar } from './copy-tar.ts';
 import { fetchUrl } from './fetch-url.ts';
 import type { BuildSecrets } from './secrets.ts';
 import type { Sources } from './sources.ts';
+import { type BuildSsh, planSockets } from './ssh/plan-sockets.ts';
+import type { ServedAgents } from './ssh/serve.ts';
 import type { KeyedStep } from './stages.ts';
 import type { StepLog } from './step-log.ts';
 import type { StepCommand, StepFile, StepMount, Tree, Workshop } from './workshop.ts';
@@ -18,6 +20,7 @@ export interface Bench {
   workshop: Workshop;
   sources: Sources;
   secrets: BuildSecrets;
+  ssh: BuildSsh;
   log: StepLog;
   /** For downloads on their way. */
   scratchFolder: string;
@@ -39,22 +42,28 @@ export interface Ended {
   command?: StepCommand;
 }
 
-/** Opens the step and does it. It stays open: the caller keeps or drops what it changed. */
-export async function perform(bench: Bench, stage: string, keyed: KeyedStep): Promise<Ended> {
+/** Opens the step and does it. It stays open: the caller ends its SSH agents, and keeps or drops what it changed. */
+export async function perform(
+  bench: Bench,
+  stage: string,
+  keyed: KeyedStep,
+  served: ServedAgents,
+): Promise<Ended> {
   const { step } = keyed;
   const { builder } = bench.workshop;
-  if (step.kind === 'run') return await performRun(bench, stage, step);
+  if (step.kind === 'run') return await performRun(bench, stage, step, served);
   await builder.openStep(stage, { run: false });
   if (step.kind === 'workdir') await builder.makeFolder(stage, step.path, step.user);
   else await performCopy(bench, stage, step, keyed.picked);
   return { exitCode: 0, status: '' };
 }
 
-async function performRun(bench: Bench, stage: string, step: RunStep): Promise<Ended> {
+async function performRun(bench: Bench, stage: string, step: RunStep, served: ServedAgents): Promise<Ended> {
   const { builder } = bench.workshop;
+  const { sockets, agents, env: found } = planSockets(step, bench.ssh);
   const mounts: StepMount[] = [];
   const files: StepFile[] = [];
-  const env: Record<string, string> = Object.fromEntries([...step.proxyEnv, ...step.env]);
+  const env: Record<string, string> = { ...found, ...Object.fromEntries([...step.proxyEnv, ...step.env]) };
   for (const mount of step.mounts) {
     const made = await mountOf(bench, mount);
     if (made) mounts.push(made);
@@ -72,7 +81,13 @@ async function performRun(bench: Bench, stage: string, step: RunStep): Promise<E
       uid: 0,
       gid: 0,
     });
-  await builder.openStep(stage, { run: true, mounts, files });
+  await builder.openStep(stage, { run: true, mounts, files, sockets });
+  if (agents.length > 0)
+    served.begin({
+      agents,
+      accept: (signal) => builder.acceptSocket(stage, signal),
+      tell: (line) => bench.log.tell(line),
+    });
   const command: StepCommand = {
     argv: step.argv,
     env,
@@ -129,12 +144,6 @@ async function mountOf(bench: Bench, mount: Mount): Promise<StepMount | undefine
         ...(await treeIn(bench, mount.from, mount.source)),
       };
     case 'ssh':
-      if (!mount.required) return undefined;
-      throw new WarrenError({
-        code: 'build.no-ssh',
-        message: 'a step requires an SSH agent, and none is passed on to builder machines',
-        remedy: 'use https with a secret, or let another engine build it: --builder docker',
-      });
     case 'secret':
       return undefined;
   }

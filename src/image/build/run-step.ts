@@ -5,6 +5,7 @@ import { WarrenError } from '../../protocol/error.ts';
 import { ensureLayer } from '../layer.ts';
 import { type Bench, perform } from './perform.ts';
 import { SecretGuard } from './secrets.ts';
+import { ServedAgents } from './ssh/serve.ts';
 import type { KeyedStep, StageState } from './stages.ts';
 import { keepStep } from './step-store.ts';
 
@@ -30,13 +31,11 @@ export async function runStep(
   const { step } = keyed;
   const name = stageName(stage.planned.index);
   const startedMs = performance.now();
-  const { exitCode, status, command } = await perform(bench, name, keyed).catch(async (cause: unknown) => {
-    throw await stepFailed(bench, keyed, title, WarrenError.from(cause).message, cause);
-  });
-  if (exitCode !== 0) {
-    const error = await stepFailed(bench, keyed, title, exitCode < 0 ? status : `it exited with ${exitCode}`);
-    if (command) await bench.onFailedRun?.({ stage: name, command, says: error.message });
-    throw bench.signal.aborted ? new WarrenError({ code: 'usage.cancelled', message: 'cancelled' }) : error;
+  const served = new ServedAgents();
+  try {
+    await succeed(bench, name, keyed, title, served);
+  } finally {
+    await served.end();
   }
   const changed = await builder.closeStep(name, true);
   const folders = storeFolders(store);
@@ -45,6 +44,23 @@ export async function runStep(
   const durationMs = performance.now() - startedMs;
   await keepStep(keyed.key, { text: step.text, layer, durationMs }, folders);
   return { text: step.text, line: step.line, cached: false, durationMs: Math.round(durationMs) };
+}
+
+async function succeed(
+  bench: Bench,
+  stage: string,
+  keyed: KeyedStep,
+  title: string,
+  served: ServedAgents,
+): Promise<void> {
+  const ended = await perform(bench, stage, keyed, served).catch(async (cause: unknown) => {
+    throw await stepFailed(bench, keyed, title, WarrenError.from(cause).message, cause);
+  });
+  const { exitCode, status, command } = ended;
+  if (exitCode === 0) return;
+  const error = await stepFailed(bench, keyed, title, exitCode < 0 ? status : `it exited with ${exitCode}`);
+  if (command) await bench.onFailedRun?.({ stage, command, says: error.message });
+  throw bench.signal.aborted ? new WarrenError({ code: 'usage.cancelled', message: 'cancelled' }) : error;
 }
 
 async function receive({ workshop, secrets, signal }: Bench, stage: string, folder: string) {
@@ -82,10 +98,16 @@ async function stepFailed(
       remedy:
         known?.remedy ??
         (denied.length > 0
-          ? 'allow what it needs in warren.json: "egress": {"allow": ["HOST"]}'
+          ? `allow what it needs in warren.json: "egress": {"allow": [${ruleFor(denied)}]}`
           : 'mend the step and build again: what came before it is kept'),
       details: { line: step.line, step: step.text.slice(0, 500) },
     },
     { cause },
   );
+}
+
+/** A host alone is for HTTPS: SSH has to be named. */
+function ruleFor(denied: readonly string[]): string {
+  const host = denied.flatMap((line) => /^([\w.-]+):22: /.exec(line)?.[1] ?? [])[0];
+  return host === undefined ? '"HOST"' : `{"host": "${host}", "protocol": "tcp", "ports": [22]}`;
 }

@@ -63,6 +63,11 @@ export class StepLog {
     await this.#writing;
   }
 
+  /** A line that is ours. */
+  tell(line: string): void {
+    this.#line(line);
+  }
+
   /** The step has ended: what has no newline is a line as well. */
   async flush(): Promise<void> {
     for (const stream of ['stdout', 'stderr'] as const) {

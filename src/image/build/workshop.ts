@@ -1,6 +1,6 @@
 // What a build needs of a machine in which steps run. The conductor hands one in; nothing here knows how it is made.
 
-import type { Duplex, Readable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import type { WarrenError } from '../../protocol/error.ts';
 import type { Layer } from '../image.ts';
 
@@ -30,6 +30,14 @@ export interface StepFile {
   gid: number;
 }
 
+/** Programs of the step that connect to it are told to `acceptSocket`. */
+export interface StepSocket {
+  target: string;
+  mode: number;
+  uid: number;
+  gid: number;
+}
+
 export interface StepCommand {
   argv: readonly string[];
   env: Record<string, string>;
@@ -53,9 +61,16 @@ export interface Builder {
   beginStage(stage: string, on: { layer: number } | { stage: string } | null): Promise<void>;
   openStep(
     stage: string,
-    step: { run: boolean; mounts?: readonly StepMount[]; files?: readonly StepFile[] },
+    step: {
+      run: boolean;
+      mounts?: readonly StepMount[];
+      files?: readonly StepFile[];
+      sockets?: readonly StepSocket[];
+    },
   ): Promise<void>;
   run(stage: string, command: StepCommand): AsyncIterable<StepEvent>;
+  /** Waits for a program of the open step; `number` is the socket's, in the order in which they were named. */
+  acceptSocket(stage: string, signal: AbortSignal): Promise<{ number: number; from: Readable; to: Writable }>;
   makeFolder(stage: string, path: string, user: string): Promise<void>;
   /** A tar that begins with `copy.json`. */
   copy(entries: Readable): Promise<void>;

@@ -1,11 +1,12 @@
 // Features → a Dockerfile on top of an image, once for the same features, the same image and the same files.
 
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DockerfileEnvironment } from '../../environment/index.ts';
 import { makeFolderAtomic, temporaryBeside } from '../../host/atomic-file.ts';
 import { storeFolders } from '../../host/layout.ts';
+import { readJson } from '../../host/read-json.ts';
 import type { Progress } from '../../protocol/api.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { STORED_IMAGE } from '../build/sources.ts';
@@ -52,7 +53,7 @@ export async function stageFeatures(request: FeaturesRequest): Promise<Dockerfil
       .digest('hex')
       .slice(0, 32);
     const staged = join(storeFolders(store).features, key);
-    const isStaged = () => isThere(join(staged, 'environment.json'));
+    const isStaged = async () => (await readJson(join(staged, 'environment.json'))) !== undefined;
     if (fresh || !(await isStaged())) {
       onProgress({ step: `resolving features: ${Object.keys(config.features).join(', ')}` });
       const folder = join(scratch, 'out');
@@ -68,9 +69,7 @@ export async function stageFeatures(request: FeaturesRequest): Promise<Dockerfil
         if (!(await isStaged())) throw error;
       });
     }
-    const { dockerfile, target, args } = JSON.parse(
-      await readFile(join(staged, 'environment.json'), 'utf8'),
-    ) as Staged;
+    const { dockerfile, target, args } = (await readJson(join(staged, 'environment.json'))) as Staged;
     return {
       kind: 'dockerfile',
       file: join(staged, 'content', dockerfile),
@@ -113,8 +112,4 @@ function read(words: readonly string[]): Staged {
     target: after('--target').at(-1) ?? null,
     args: Object.fromEntries(args.filter(([name]) => !UNUSED_ARGS.includes(name))),
   };
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
 }

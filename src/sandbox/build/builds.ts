@@ -127,6 +127,7 @@ export class Builds {
         secrets: new Map(
           Object.entries(build?.secrets ?? {}).map(([name, value]) => [name, Buffer.from(value, 'base64')]),
         ),
+        ssh: new Map(Object.entries(build?.ssh ?? {})),
         useKnown: build?.noCache !== true,
         scratchFolder: buildFiles(rooms.layout, id).bases,
         openWorkshop: async ({ layers, commands, caches, signal: either }) => {

@@ -8,7 +8,10 @@ import { type Step, TIMEOUT_MS } from '../prepare/preparation.ts';
 import type { runSteps, Workplace } from '../prepare/run-steps.ts';
 import type { OnProgress } from '../rooms.ts';
 
-/** `made`: for the first time. Resolves when what is waited for is done; a failure is in the record, not thrown. */
+/**
+ * `made`: for the first time. Resolves when what is waited for is done; a failure is in the record, not thrown. Later starts
+ * wait for none of its commands: whoever stops the sandbox would have to wait as well.
+ */
 export async function beginLifecycle(
   conductor: Conductor,
   sandbox: Sandbox,
@@ -21,7 +24,7 @@ export async function beginLifecycle(
   const { boot, create, start, waitFor } = lifecycle;
   const once = made ? create : [];
   const first = waitFor === 'prepared' ? [] : once;
-  const second = waitFor === 'start' ? start : [];
+  const second = made && waitFor === 'start' ? start : [];
   const later = [...once.slice(first.length), ...start.slice(second.length)];
   const { signal: never } = new AbortController();
   const run = (steps: readonly Step[], either = never, tell: OnProgress = () => {}) =>
@@ -33,9 +36,8 @@ export async function beginLifecycle(
     runBoot(machine, boot, place, onProgress, signal),
   );
   if (!ready || !(await run([...first, ...second], signal, onProgress))) return;
-  const going = run(later);
-  going.catch(() => {});
-  if (later.length === 0) await going;
+  // It ends with its machine, and then there is nobody to tell.
+  run(later).catch(() => {});
 }
 
 /** Answers false when a step failed: none after it is run. */
@@ -52,9 +54,10 @@ async function noted(
   const logFile = conductor.files(sandbox).lifecycleLog;
   await note(conductor, sandbox, { state: 'running', step: steps[0]!.title, why: null });
   const place = { user, cwd, env: {}, logFile, append: true, limitMs };
+  let cancelled: WarrenError | undefined;
   const failed = await run(machine, place).catch((error: unknown) => {
     const { code, message } = WarrenError.from(error);
-    if (code === 'usage.cancelled') throw error;
+    if (code === 'usage.cancelled') cancelled = WarrenError.from(error);
     return { step: steps[0]!, why: message, said: [] };
   });
   await note(
@@ -64,6 +67,7 @@ async function noted(
       ? { state: 'failed', step: failed.step.title, why: [failed.why, ...failed.said.slice(-5)].join('; ') }
       : { state: 'done', step: steps.at(-1)!.title, why: null },
   );
+  if (cancelled) throw cancelled;
   return failed === null;
 }
 

@@ -1,8 +1,9 @@
 // What the store holds: sizes, times of last use, and what needs what.
 
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { buildCachesFolder, imageFiles } from '../../host/layout.ts';
+import { readJson } from '../../host/read-json.ts';
 import { filesOfImages, knownNames } from '../../image/index.ts';
 import type { TemplateView } from '../../protocol/api.ts';
 import type { Conductor } from '../conductor.ts';
@@ -56,6 +57,7 @@ async function storedTemplate(conductor: Conductor, view: TemplateView): Promise
     damaged: view.damaged !== null,
     kind: JSON.stringify([cpus, memoryMib, diskGib, (record && preparedOf(record)?.root) ?? null]),
     image: record ? basename(dirname([layer].flat()[0]!)) : '',
+    layers: record ? record.layers.flat().map((file) => basename(file)) : [],
     // Of shared layers: it was pulled or built, and a name stood for it.
     isNamed: typeof layer !== 'string',
     kernel: record ? basename(dirname(record.kernel.vmlinuz)) : '',
@@ -128,7 +130,6 @@ async function bytesOf(path: string): Promise<number> {
 
 /** For people: what an image was made of. */
 export async function imageOrigin(folder: string): Promise<string | null> {
-  const text = await readFile(imageFiles(folder).record, 'utf8').catch(() => '{}');
-  const { from } = JSON.parse(text) as { from?: unknown };
-  return typeof from === 'string' ? from : null;
+  const record = (await readJson(imageFiles(folder).record)) as { from?: unknown } | undefined;
+  return typeof record?.from === 'string' ? record.from : null;
 }

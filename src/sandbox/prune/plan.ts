@@ -12,6 +12,8 @@ export interface StoredTemplate {
   kind: string;
   /** Folder's name of its image; '' of a damaged one. */
   image: string;
+  /** Names of files that its disks are. */
+  layers: readonly string[];
   /** A name stands for its image, or did. */
   isNamed: boolean;
   kernel: string;
@@ -199,9 +201,10 @@ function needed(
   const images = new Set<string>();
   const layers = new Set<string>();
   const kernels = new Set<string>();
-  for (const { image, kernel } of kept.templates) {
-    images.add(image);
-    kernels.add(kernel);
+  for (const template of kept.templates) {
+    images.add(template.image);
+    kernels.add(template.kernel);
+    for (const layer of template.layers) layers.add(layer);
   }
   for (const name of kept.names) {
     images.add(name.image);

@@ -1,8 +1,9 @@
 // `prune`: removes what of the store nothing needs: never what a sandbox lies over.
 
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { layerFile } from '../../host/layout.ts';
+import { readJson } from '../../host/read-json.ts';
 import { forgetName } from '../../image/index.ts';
 import type { PrunedItem, PruneRequest, PruneResult } from '../../protocol/prune.ts';
 import type { Conductor } from '../conductor.ts';
@@ -79,9 +80,8 @@ async function remove(path: string): Promise<void> {
 async function forgetSteps(steps: string, layers: string): Promise<void> {
   const left = new Set(await readdir(layers).catch(() => []));
   for (const name of await readdir(steps).catch(() => [])) {
-    const text = await readFile(join(steps, name), 'utf8').catch(() => '{}');
-    const { layer } = JSON.parse(text) as { layer?: { diffId: string } | null };
-    if (layer && !left.has(basename(layerFile('', layer.diffId))))
+    const step = (await readJson(join(steps, name))) as { layer?: { diffId: string } | null } | undefined;
+    if (!step || (step.layer && !left.has(basename(layerFile('', step.layer.diffId)))))
       await rm(join(steps, name), { force: true });
   }
 }
