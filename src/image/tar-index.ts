@@ -1,6 +1,7 @@
 // Finds out what a tar holds and where, without copying: the file data stays where it is. Push the bytes, skip what
 // need not be read. Hostile input: every name, number and type; this is a fuzz target (test/fuzz/tar-index.ts).
 
+import { Gather } from '../protocol/gather.ts';
 import { limits } from '../protocol/limits.ts';
 import { badLayer, quoted } from './layer-error.ts';
 import { parseExtended } from './tar-extended.ts';
@@ -51,8 +52,7 @@ export class TarIndexer {
   readonly #onEntry: ((entry: TarEntry) => void) | undefined;
   #position = 0;
   #skip = 0;
-  #kept: Buffer[] = [];
-  #keptBytes = 0;
+  readonly #kept = new Gather();
   #wantedBytes = BLOCK_BYTES;
   /** The header whose data (a long name, PAX records) is being kept. */
   #meta: TarHeader | undefined;
@@ -89,15 +89,12 @@ export class TarIndexer {
         at += over;
         continue;
       }
-      const take = Math.min(this.#wantedBytes - this.#keptBytes, chunk.length - at);
-      this.#kept.push(chunk.subarray(at, at + take));
-      this.#keptBytes += take;
+      const take = Math.min(this.#wantedBytes - this.#kept.bytes, chunk.length - at);
+      this.#kept.add(chunk.subarray(at, at + take));
       this.#position += take;
       at += take;
-      if (this.#keptBytes < this.#wantedBytes) return;
-      const block = this.#kept.length === 1 ? this.#kept[0]! : Buffer.concat(this.#kept);
-      this.#kept = [];
-      this.#keptBytes = 0;
+      if (this.#kept.bytes < this.#wantedBytes) return;
+      const block = this.#kept.take();
       this.#wantedBytes = BLOCK_BYTES;
       if (this.#meta) this.#takeMeta(this.#meta, block.subarray(0, this.#meta.size));
       else this.#takeHeader(block);
@@ -106,7 +103,7 @@ export class TarIndexer {
 
   /** The tar is over. A tar without an end marker is whole when its last entry is. */
   finish(): TarEntry[] {
-    if (this.#keptBytes > 0 || this.#meta || (this.#skip > 0 && !this.ended))
+    if (this.#kept.bytes > 0 || this.#meta || (this.#skip > 0 && !this.ended))
       throw badLayer('its tar is cut off');
     return this.entries;
   }

@@ -2,6 +2,7 @@
 // bounded, and never printed unsanitised. Interactive sessions go from the client to the agent directly.
 
 import { WarrenError } from '../protocol/error.ts';
+import { Gather } from '../protocol/gather.ts';
 import type { Link } from './link/link.ts';
 import { sessionEvents } from './session-events.ts';
 
@@ -28,8 +29,7 @@ export async function runInGuest(
   args: string[],
   { cwd, timeoutMs = 30_000, warmUp, user, signal }: GuestRun = {},
 ): Promise<GuestResult> {
-  const output = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
-  let bytes = 0;
+  const output = { stdout: new Gather(), stderr: new Gather() };
   let exitCode = 0;
   const events = sessionEvents(
     link,
@@ -46,13 +46,12 @@ export async function runInGuest(
       exitCode = event.exitCode;
       continue;
     }
-    bytes += event.data.length;
-    if (bytes > OUTPUT_MAX_BYTES)
+    if (output.stdout.bytes + output.stderr.bytes + event.data.length > OUTPUT_MAX_BYTES)
       throw new WarrenError({
         code: 'machine.agent-garbage',
         message: `${command} printed more than ${OUTPUT_MAX_BYTES} bytes`,
       });
-    output[event.kind].push(event.data);
+    output[event.kind].add(event.data);
   }
-  return { exitCode, stdout: Buffer.concat(output.stdout), stderr: Buffer.concat(output.stderr) };
+  return { exitCode, stdout: output.stdout.take(), stderr: output.stderr.take() };
 }

@@ -2,6 +2,7 @@
 // Flag 0x02 ends a stream. https://connectrpc.com/docs/protocol. Pure; fed with bytes of a guest: hostile.
 
 import { WarrenError } from './error.ts';
+import { Gather } from './gather.ts';
 import { limits } from './limits.ts';
 
 const HEAD_BYTES = 5;
@@ -23,30 +24,26 @@ export function encodeEnvelope(value: unknown): Buffer {
 
 /** Cuts a byte stream into envelopes. Throws `agent.invalid-envelope` on what is none. */
 export class EnvelopeReader {
-  #kept: Buffer[] = [];
-  #keptBytes = 0;
+  readonly #kept = new Gather();
+  /** Of the JSON; null: the head is not whole yet. */
+  #length: number | null = null;
 
   *push(chunk: Buffer): Generator<Envelope> {
-    this.#kept.push(chunk);
-    this.#keptBytes += chunk.length;
-    for (;;) {
-      if (this.#keptBytes < HEAD_BYTES) return;
-      const head = this.#kept[0]!.length >= HEAD_BYTES ? this.#kept[0]! : this.#join();
-      const length = head.readUInt32BE(1);
-      if (length > limits.agentJsonBytes) throw invalid(`an envelope of ${length} bytes`);
-      if (this.#keptBytes < HEAD_BYTES + length) return;
-      const bytes = this.#join();
-      const rest = bytes.subarray(HEAD_BYTES + length);
-      this.#kept = rest.length > 0 ? [rest] : [];
-      this.#keptBytes = rest.length;
-      yield parseEnvelope(bytes[0]!, bytes.subarray(HEAD_BYTES, HEAD_BYTES + length));
+    for (let at = 0; at < chunk.length; ) {
+      const missing = HEAD_BYTES + (this.#length ?? 0) - this.#kept.bytes;
+      this.#kept.add(chunk.subarray(at, at + missing));
+      at += missing;
+      if (at > chunk.length) return;
+      if (this.#length === null) {
+        const length = this.#kept.look().readUInt32BE(1);
+        if (length > limits.agentJsonBytes) throw invalid(`an envelope of ${length} bytes`);
+        this.#length = length;
+        if (length > 0) continue;
+      }
+      const bytes = this.#kept.take();
+      this.#length = null;
+      yield parseEnvelope(bytes[0]!, bytes.subarray(HEAD_BYTES));
     }
-  }
-
-  #join(): Buffer {
-    const joined = this.#kept.length === 1 ? this.#kept[0]! : Buffer.concat(this.#kept);
-    this.#kept = [joined];
-    return joined;
   }
 }
 

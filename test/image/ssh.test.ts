@@ -73,6 +73,16 @@ describe('a request to an SSH agent', () => {
     }
   });
 
+  it('that comes byte by byte takes no more memory than it says', () => {
+    const before = process.memoryUsage().heapUsed;
+    const readers = Array.from({ length: 8 }, () => new MessageReader());
+    for (const reader of readers)
+      for (const byte of frame(Buffer.alloc(MESSAGE_MAX_BYTES)).subarray(0, -1))
+        assert.deepEqual(reader.push(Buffer.from([byte])).next().done, true);
+    const grown = process.memoryUsage().heapUsed - before;
+    assert.ok(grown < 100 * 1024 ** 2, `${grown} bytes for ${readers.length} messages`);
+  });
+
   it('of many bytes that come one by one takes no time', () => {
     const reader = new MessageReader();
     const bytes = frame(Buffer.alloc(MESSAGE_MAX_BYTES, 1));

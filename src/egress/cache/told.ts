@@ -3,6 +3,7 @@
 
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, zstdDecompress } from 'node:zlib';
+import { Gather } from '../../protocol/gather.ts';
 import type { Response } from '../http/call.ts';
 import { listOf } from '../http/headers.ts';
 import type { Located } from './registries.ts';
@@ -49,22 +50,20 @@ export class ToldDigests {
   }
 
   async #copy(body: Response['body']): Promise<Buffer | null> {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
+    const all = new Gather();
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const onData = (chunk: Buffer) => {
-      bytes += chunk.length;
       this.#heldBytes += chunk.length;
-      chunks.push(chunk);
-      if (bytes > MAX_INDEX_BYTES || this.#heldBytes > MAX_HELD_BYTES) resolve(false);
+      all.add(chunk);
+      if (all.bytes > MAX_INDEX_BYTES || this.#heldBytes > MAX_HELD_BYTES) resolve(false);
     };
     body.on('data', onData);
     body.once('end', () => resolve(true));
     body.once('close', () => resolve(false));
     const whole = await promise;
     body.off('data', onData);
-    if (whole) return Buffer.concat(chunks);
-    this.#heldBytes -= bytes;
+    if (whole) return all.take();
+    this.#heldBytes -= all.bytes;
     return null;
   }
 

@@ -2,6 +2,7 @@
 // asked upstream. Limit: 4 KiB a question, 10 s for it to arrive.
 
 import type { ServerHttp2Stream } from 'node:http2';
+import { Gather } from '../../protocol/gather.ts';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
 import type { DnsAnswer, DnsQuestion } from '../names/synthetic.ts';
 import { type Door, written } from './context.ts';
@@ -46,15 +47,13 @@ function respond(stream: ServerHttp2Stream, answer: DnsAnswer): void {
 /** Null when it is too long, too slow, or breaks off. */
 function readBody(stream: ServerHttp2Stream, maxBytes: number, timeoutMs: number): Promise<string | null> {
   const { promise, resolve } = Promise.withResolvers<string | null>();
-  const chunks: Buffer[] = [];
-  let bytes = 0;
+  const all = new Gather();
   const timer = setTimeout(() => resolve(null), timeoutMs);
   stream.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes > maxBytes) resolve(null);
-    else chunks.push(chunk);
+    if (all.bytes + chunk.length > maxBytes) resolve(null);
+    else all.add(chunk);
   });
-  stream.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+  stream.once('end', () => resolve(all.take().toString('utf8')));
   stream.once('close', () => resolve(null));
   return promise.finally(() => clearTimeout(timer));
 }

@@ -1,5 +1,6 @@
 // The request as it goes upstream: without what a rule takes away, with secrets where they belong.
 
+import { Gather } from '../../protocol/gather.ts';
 import { type FlowContext, written } from '../flow/context.ts';
 import { BodyDenied, type BodySecrets } from '../flow/secrets.ts';
 import { hostText } from '../names/canonical-host.ts';
@@ -74,13 +75,13 @@ export async function shapeBody(
   if (!put) return null;
   if (body.kind === 'unknown' || body.bytes > COLLECTED_BYTES)
     return { outgoing: { kind: 'unknown' }, whole: null, secrets: put };
-  const chunks: Buffer[] = [];
+  const all = new Gather();
   try {
-    for await (const chunk of through(call.body, put.stream)) chunks.push(chunk);
+    for await (const chunk of through(call.body, put.stream)) all.add(chunk);
   } catch (error) {
     return refusalOf(error) ?? { refused: 'its body broke off', misuse: false };
   }
-  const whole = Buffer.concat(chunks);
+  const whole = all.take();
   return { outgoing: { kind: 'length', bytes: whole.length }, whole, secrets: put };
 }
 

@@ -5,6 +5,7 @@ import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { version } from '../../host/build.ts';
 import { WarrenError } from '../../protocol/error.ts';
+import { Gather } from '../../protocol/gather.ts';
 
 export interface Ask {
   url: URL;
@@ -42,32 +43,30 @@ export async function ask(what: Ask): Promise<IncomingMessage> {
 
 /** The whole body, at most `maxBytes`. */
 export async function readBody(answer: IncomingMessage, maxBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
+  const all = new Gather();
   try {
     for await (const chunk of answer as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > maxBytes) {
+      if (all.bytes + chunk.length > maxBytes) {
         answer.destroy();
         throw new WarrenError({
           code: 'image.too-large',
           message: `the registry answered with more than ${maxBytes} bytes`,
         });
       }
-      chunks.push(chunk);
+      all.add(chunk);
     }
   } catch (cause) {
     if (cause instanceof WarrenError) throw cause;
     throw new WarrenError(
       {
         code: 'image.registry-unreachable',
-        message: `the registry broke off after ${bytes} bytes: ${(cause as Error).message}`,
+        message: `the registry broke off after ${all.bytes} bytes: ${(cause as Error).message}`,
         remedy: 'check the network, then try again',
       },
       { cause },
     );
   }
-  return Buffer.concat(chunks);
+  return all.take();
 }
 
 function exchange(url: URL, what: Ask, authorization: string | undefined): Promise<IncomingMessage> {

@@ -3,6 +3,7 @@
 import type { ClientHttp2Stream } from 'node:http2';
 import { PassThrough, type Readable } from 'node:stream';
 import { type ErrorShape, WarrenError } from '../../protocol/error.ts';
+import { Gather } from '../../protocol/gather.ts';
 import { limits } from '../../protocol/limits.ts';
 
 /** An answer whose body has not been read yet. `headers` are the guest's words. */
@@ -54,24 +55,22 @@ export async function readJson(answer: StreamAnswer): Promise<unknown> {
 
 /** Reads a hostile body to its end; throws `machine.agent-garbage` past `maxBytes`. */
 export async function readAll(body: Readable, maxBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
+  const all = new Gather();
   try {
     for await (const chunk of body as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > maxBytes) {
+      if (all.bytes + chunk.length > maxBytes) {
         throw new WarrenError({
           code: 'machine.agent-garbage',
           message: `the agent answered more than ${maxBytes} bytes`,
         });
       }
-      chunks.push(chunk);
+      all.add(chunk);
     }
   } catch (cause) {
     if (cause instanceof WarrenError) throw cause;
     throw lost(cause);
   }
-  return Buffer.concat(chunks);
+  return all.take();
 }
 
 export function agentError(

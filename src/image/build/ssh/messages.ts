@@ -9,38 +9,31 @@ export type Message = Buffer;
 /** What `push` throws. */
 export class NoMessage extends Error {}
 
-/** Holds one message at most, and what came with its end. */
+/** Holds one message at most, in memory of its own: pieces of a byte each would cost a hundred times what they say. */
 export class MessageReader {
-  #chunks: Buffer[] = [];
+  readonly #head = Buffer.alloc(4);
+  /** null: its length is not known yet. */
+  #message: Buffer | null = null;
+  /** Of the head, or of the message. */
   #bytes = 0;
-  /** Of the message that is coming; null: not known yet. */
-  #length: number | null = null;
 
   /** The messages that these bytes complete. */
   *push(chunk: Buffer): Generator<Message> {
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.length;
-    for (;;) {
-      if (this.#bytes < 4) return;
-      this.#length ??= lengthOf(this.#all());
-      const end = 4 + this.#length;
-      if (this.#bytes < end) return;
-      const all = this.#all();
-      this.#chunks = [all.subarray(end)];
-      this.#bytes -= end;
-      this.#length = null;
-      yield all.subarray(4, end);
+    for (let at = 0; at < chunk.length; ) {
+      const into = this.#message ?? this.#head;
+      const copied = chunk.copy(into, this.#bytes, at);
+      at += copied;
+      this.#bytes += copied;
+      if (this.#bytes < into.length) return;
+      this.#bytes = 0;
+      this.#message = this.#message ? null : Buffer.alloc(lengthOf(this.#head));
+      if (into !== this.#head) yield into;
     }
-  }
-
-  #all(): Buffer {
-    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)];
-    return this.#chunks[0]!;
   }
 }
 
-function lengthOf(all: Buffer): number {
-  const length = all.readUInt32BE(0);
+function lengthOf(head: Buffer): number {
+  const length = head.readUInt32BE(0);
   if (length === 0 || length > MESSAGE_MAX_BYTES) throw new NoMessage(`a message of ${length} bytes`);
   return length;
 }
