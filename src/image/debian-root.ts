@@ -12,6 +12,8 @@ export function customizeHooks(user: string, exchange: string): string[] {
     `chroot "$1" useradd --create-home --uid 1000 --shell /bin/bash ${user}`,
     `printf '%s ALL=(ALL:ALL) NOPASSWD: ALL\\n' ${user} > "$1/etc/sudoers.d/${user}" && chmod 0440 "$1/etc/sudoers.d/${user}"`,
     'install -d -o 1000 -g 1000 "$1/workspaces"',
+    // Without manuals the folder is missing, and packages that link theirs into it (Java's) cannot be installed.
+    'install -d "$1/usr/share/man/man1"',
     `printf 'LANG=C.UTF-8\\n' > "$1/etc/default/locale"`,
     'rm -f "$1/etc/resolv.conf" && : > "$1/etc/resolv.conf" && : > "$1/etc/machine-id"',
     `printf 'warren\\n' > "$1/etc/hostname" && printf '127.0.0.1 localhost\\n::1 localhost\\n' > "$1/etc/hosts"`,

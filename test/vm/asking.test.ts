@@ -42,6 +42,21 @@ describe('on a terminal', { timeout: 180_000 }, () => {
     type('C-p', 'p');
     await shows(/yes\.invalid could not be resolved/);
     assert.deepEqual(await rulesOf('asked'), ['answer:allow[0]:yes.invalid']);
+    // "Once" is for this connection alone: the next one is asked for again.
+    for (const [key, told] of [
+      ['o', /once\.invalid could not be resolved/],
+      ['n', /once\.invalid.*no rule allows it/],
+    ] as const) {
+      type('clear; curl -sS http://once.invalid/', 'Enter');
+      await shows(/\[warren\] once\.invalid:80 \(http\) is asked for/);
+      type('C-p', key);
+      await shows(told);
+    }
+    assert.deepEqual(await rulesOf('asked'), ['answer:allow[0]:yes.invalid']);
+    // "This project" is for its other sandboxes too.
+    removeAfter(t, warren, 'beside');
+    await warren.ok(['up', '--detach', '--name', 'beside'], { cwd: repository });
+    assert.deepEqual(await rulesOf('beside'), ['answer:allow[0]:yes.invalid']);
     // Without a question, the keys are the shell's: the line before comes back.
     type('clear', 'Enter');
     type('echo once', 'Enter');

@@ -69,6 +69,14 @@ function makeDeb(files: string): Buffer {
   mkdirSync(join(folder, 'opt'));
   writeFileSync(join(folder, 'DEBIAN/control'), CONTROL);
   writeFileSync(join(folder, 'opt/small'), 'from an archive\n');
+  // As Debian's Java does with its manuals, which are beside it.
+  writeFileSync(join(folder, 'opt/small.1'), '.TH small\n');
+  const manual = '--slave /usr/share/man/man1/small.1 small.1 /opt/small.1';
+  writeFileSync(
+    join(folder, 'DEBIAN/postinst'),
+    `#!/bin/sh -e\nupdate-alternatives --install /usr/bin/small small /opt/small 10 ${manual}\n`,
+    { mode: 0o755 },
+  );
   execFileSync('dpkg-deb', ['--build', '--root-owner-group', folder, join(files, 'small.deb')], {
     stdio: 'ignore',
   });

@@ -134,6 +134,25 @@ describe('the policy of a sandbox', () => {
     await warren.fails(['policy', 'check', 'asking', 'a.example'], 'usage.settings');
   });
 
+  it('`none` counts at once, `open` when it was trusted, and leads to public hosts only', async (t) => {
+    removeAfter(t, warren, 'whole');
+    const repository = warren.repository('whole', { 'warren.json': '{ "network": "none" }' });
+    await warren.ok(['up', '--detach', '--name', 'whole'], { cwd: repository });
+    const says = async (url: string) => await warren.ok(['exec', 'whole', '--', ...curl(url)]);
+    assert.match(await says('https://registry.npmjs.org/'), /no network|network.*none/);
+
+    writeFileSync(join(repository, 'warren.json'), '{ "network": "open" }');
+    assert.match(await says('http://any.invalid/'), /no network/, 'as it was, until it is trusted');
+    await warren.ok(['policy', 'trust', 'whole', '--yes']);
+    assert.match(await says('http://any.invalid/'), /could not be resolved/);
+    for (const inside of [
+      `http://host.warren.internal:${port}/`,
+      'http://169.254.169.254/',
+      'http://10.0.0.1/',
+    ])
+      assert.match(await says(inside), /^Warren: /, inside);
+  });
+
   it('asks whoever watches, and waits for the answer', async (t) => {
     removeAfter(t, warren, 'watched');
     await warren.ok(['up', '--detach', '--name', 'watched'], { cwd: warren.repository('watched') });
