@@ -78,3 +78,23 @@ describe('flows that are taken apart', () => {
     assert.match(await get(await next, '/'), /^HTTP\/1\.1 200/);
   });
 });
+
+describe('bytes of a flow that nobody reads yet', () => {
+  it('may not be cut so fine that they fill the memory (NE 41)', async () => {
+    const { promise, resolve } = Promise.withResolvers<string[]>();
+    const opened = await openDoor({
+      allow: [{ host: 'api.example', ports: [5432], protocol: 'tcp' }],
+      limits: { pieces: 200 },
+      resolve: () => promise,
+    });
+    closing.push(() => opened.close());
+    const flow = await opened.openName('api.example', 5432);
+    const closed = new Promise((done) => flow.once('close', done));
+    for (let nr = 0; nr < 400 && !flow.destroyed; nr++)
+      await new Promise((written) => flow.write('x', written));
+    // Where it leads is still being looked up.
+    const ended = await Promise.race([closed.then(() => 'closed'), sleep(1000, 'open')]);
+    resolve([]);
+    assert.equal(ended, 'closed');
+  });
+});

@@ -191,6 +191,38 @@ describe('an agent', () => {
     link.close();
   });
 
+  it('that cuts what nobody reads into single bytes is cut off before it fills the memory', async () => {
+    const frame = (type: number, flags: number, stream: number, payload: Buffer) => {
+      const head = Buffer.alloc(9);
+      head.writeUIntBE(payload.length, 0, 3);
+      head.set([type, flags], 3);
+      head.writeUInt32BE(stream, 5);
+      return Buffer.concat([head, payload]);
+    };
+    const many = Buffer.concat(Array(6000).fill(frame(0, 0, 1, Buffer.from('x'))));
+    await agent(
+      afterAck((socket) => {
+        socket.write(Buffer.concat([frame(4, 0, 0, Buffer.alloc(0)), frame(4, 1, 0, Buffer.alloc(0))]));
+        // Its bytes of HTTP/2 have come; what they ask does not matter.
+        socket.once('data', () => {
+          socket.write(frame(1, 4, 1, Buffer.from([0x88])));
+          const goOn = () => {
+            while (!socket.destroyed && socket.write(many));
+            socket.once('drain', goOn);
+          };
+          goOn();
+        });
+      }),
+    );
+    const link = await Link.open(socketPath);
+    const before = process.memoryUsage().heapUsed;
+    const { body } = await link.exchange({ ':path': '/x' });
+    await new Promise((resolve) => body.once('close', resolve));
+    const grown = process.memoryUsage().heapUsed - before;
+    assert.ok(grown < 128 * 1024 ** 2, `${grown} bytes`);
+    link.close();
+  });
+
   it('whose program prints without end is cut at a limit (AP 65)', async () => {
     const output = encodeEnvelope({
       event: { data: { stdout: Buffer.alloc(512 * 1024).toString('base64') } },

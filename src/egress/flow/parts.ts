@@ -56,6 +56,8 @@ export interface DoorParts {
 
 export interface DoorLimits {
   flows: number;
+  /** Pieces of bytes that wait unread, of all flows: each takes a hundred bytes besides its own. */
+  pieces: number;
   /** Flows whose requests are read. */
   readFlows: number;
   /** How long one waits while all of them are at work. */
@@ -81,6 +83,7 @@ export interface DoorLimits {
 
 export const DOOR_LIMITS: DoorLimits = {
   flows: 512,
+  pieces: 200_000,
   readFlows: 128,
   placeMs: 10_000,
   opensPerSecond: 100,

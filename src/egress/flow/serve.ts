@@ -5,6 +5,7 @@
 import { performServerHandshake, type ServerHttp2Stream } from 'node:http2';
 import { type Duplex, setDefaultHighWaterMark } from 'node:stream';
 import type { SecureContext } from 'node:tls';
+import { PieceLimit } from '../../host/limit-pieces.ts';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
 import { FrontHttp1 } from '../http/front-http1.ts';
 import { upstreamContext } from '../tls/upstream.ts';
@@ -91,8 +92,10 @@ export function serveEgress(stream: Duplex, parts: DoorParts): ServedEgress {
     running.add(tracked);
   };
 
+  const pieces = new PieceLimit(limits.pieces);
   session.on('stream', (flow, headers) => {
     flow.on('error', () => {});
+    pieces.watch(flow);
     const method = headers[':method'];
     const isDns = method === 'POST' && headers[':path'] === '/dns';
     if (!isDns && method !== 'CONNECT')

@@ -10,11 +10,14 @@ import {
 } from 'node:http2';
 import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { PieceLimit } from '../../host/limit-pieces.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { agentError, copyBody, lost, readJson, type StreamAnswer } from './answer.ts';
 import { type AttachOptions, attach } from './attach.ts';
 
 const MIB = 1024 * 1024;
+/** The window holds as many events of a session at their smallest, and they take 40 MiB. */
+const PIECES_MAX = 300_000;
 
 export interface JsonCall {
   method?: 'GET' | 'POST' | 'PUT';
@@ -26,6 +29,7 @@ export interface JsonCall {
 
 export class Link extends EventEmitter<{ closed: [] }> {
   readonly #session: ClientHttp2Session;
+  readonly #pieces = new PieceLimit(PIECES_MAX);
 
   private constructor(session: ClientHttp2Session) {
     super();
@@ -77,6 +81,7 @@ export class Link extends EventEmitter<{ closed: [] }> {
     } catch (cause) {
       throw lost(cause);
     }
+    this.#pieces.watch(stream);
     // Read from the first moment on: a stream that ends before somebody reads it counts as cut short.
     const body = copyBody(stream);
     const head = new Promise<StreamAnswer['headers']>((resolve, reject) => {
@@ -148,6 +153,7 @@ export class Link extends EventEmitter<{ closed: [] }> {
     } catch (cause) {
       throw lost(cause);
     }
+    this.#pieces.watch(stream);
     stream.on('error', () => {});
     const refusal = new PassThrough();
     refusal.on('error', () => {});
