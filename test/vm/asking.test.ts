@@ -45,9 +45,11 @@ describe('on a terminal', { timeout: 180_000 }, () => {
     // "Once" is for this connection alone: the next one is asked for again.
     for (const [key, told] of [
       ['o', /once\.invalid could not be resolved/],
-      ['n', /once\.invalid.*no rule allows it/],
+      ['n', /Warren: .*once\.invalid.*no rule allows it/],
     ] as const) {
-      type('clear; curl -sS http://once.invalid/', 'Enter');
+      type('clear', 'Enter');
+      await shows(/^user@asked:[^\n]*\s*$/);
+      type('curl -sS http://once.invalid/', 'Enter');
       await shows(/\[warren\] once\.invalid:80 \(http\) is asked for/);
       type('C-p', key);
       await shows(told);
@@ -73,10 +75,16 @@ describe('on a terminal', { timeout: 180_000 }, () => {
     await shows(/is shown here; Ctrl-C ends/);
     const curl = warren.ok(['exec', 'seen', '--', 'curl', '-sS', 'https://bad.example/']);
     await shows(/bad\.example:443 \(https\) is asked for[\s\S]*n no, v never/);
+    const audit = terminal(t, ['audit', 'seen', '--follow', '--denied']);
     type('v');
     assert.match(await curl, /bad\.example/);
     assert.deepEqual(await rulesOf('seen'), ['sandbox:deny[0]:bad.example']);
+    await audit.shows(/deny {2}GET https:\/\/bad\.example/);
     type('C-c');
     await shows(/left with 0/);
+    await warren.ok(['exec', 'seen', '--', 'curl', '-sS', 'https://later.example/']);
+    await audit.shows(/deny {2}GET https:\/\/later\.example/);
+    audit.type('C-c');
+    await audit.shows(/left with/);
   });
 });

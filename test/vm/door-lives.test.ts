@@ -100,6 +100,16 @@ describe('a way out', { timeout: 300_000 }, () => {
     await worksAsBefore();
   });
 
+  it('with a clock that is weeks behind or a day ahead: certificates verify', async () => {
+    for (const off of ['-20 days', '+1 day']) {
+      await guest(`sudo date -s '${off}'`);
+      const tls = await guest(`curl -sS --max-time 60 ${url()}/`);
+      assert.equal(tls.stdout, 'hello from web.warren.test\n', `${off}: ${tls.stderr}`);
+      await warren.ok(['pause', NAME]);
+      await warren.ok(['resume', NAME]);
+    }
+  });
+
   it('with a clock that is years off: TLS says so, plain HTTP works, and a resume sets the clock', async () => {
     for (const [years, why] of [
       ['+2', /expired/],
