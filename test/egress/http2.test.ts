@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { duplexPair } from 'node:stream';
 import { after, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { queryObjects } from 'node:v8';
 import type { RequestEvent } from '../../src/egress/audit/event.ts';
@@ -61,6 +62,19 @@ async function client(opened: TestDoor, name = 'tls.example'): Promise<ClientHtt
 }
 
 describe('HTTP/2', () => {
+  it('may not cut a body that nobody reads yet so fine that it fills the memory (NE 41)', async () => {
+    const { promise, resolve } = Promise.withResolvers<string[]>();
+    const opened = await door({ limits: { pieces: 200 }, resolve: () => promise });
+    const stream = (await client(opened)).request({ ':method': 'POST', ':path': '/' }, { endStream: false });
+    stream.on('error', () => {});
+    const closed = new Promise((done) => stream.once('close', () => done('closed')));
+    for (let nr = 0; nr < 400 && !stream.destroyed; nr++)
+      await new Promise((written) => stream.write('x', written));
+    const ended = await Promise.race([closed, sleep(1000, 'open')]);
+    resolve([]);
+    assert.equal(ended, 'closed');
+  });
+
   it('carries a call of gRPC: both bodies at once, and trailers both ways', async () => {
     let got: Record<string, unknown> = {};
     const origin = await http2Origin((stream, headers) => {

@@ -20,6 +20,7 @@ import { Origins } from '../../src/egress/http/origins.ts';
 import { SyntheticNames } from '../../src/egress/names/synthetic.ts';
 import { createPolicy } from '../../src/egress/policy/judge.ts';
 import { parsePolicy } from '../../src/egress/policy/parse.ts';
+import { PieceLimit } from '../../src/host/limit-pieces.ts';
 import { readRequests } from '../egress/strict-origin.ts';
 import type { Ran } from './target.ts';
 
@@ -119,7 +120,9 @@ export async function run(bytes: Buffer): Promise<Ran> {
   events = [];
   received = [];
   const [theirs, ours] = await socketPair();
-  const door: Door = { parts, limits: DOOR_LIMITS, requests: 0, flows: 1, places: new Places(1, 0) };
+  const pieces = new PieceLimit(DOOR_LIMITS.pieces);
+  const places = new Places(1, 0);
+  const door: Door = { parts, limits: DOOR_LIMITS, requests: 0, flows: 1, places, pieces };
   const flow: FlowContext = {
     door,
     nr: 1,

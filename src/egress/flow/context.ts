@@ -1,5 +1,6 @@
 // What is known of one flow while it lives, and the words that the audit writes of it.
 
+import type { PieceLimit } from '../../host/limit-pieces.ts';
 import type { FlowEvent, GuestClaim } from '../audit/event.ts';
 import { hostText } from '../names/canonical-host.ts';
 import type { Allowed, Asked, Denied, Protocol, RequestVerdict, Target } from '../policy/verdict.ts';
@@ -17,6 +18,8 @@ export interface Door {
   flows: number;
   /** Of those that are taken apart. */
   places: Places;
+  /** Of all flows, and of requests of HTTP/2 in them. */
+  pieces: PieceLimit;
 }
 
 export interface FlowContext {

@@ -44,7 +44,8 @@ const RESETS = { streamResetBurst: 4_000, streamResetRate: 400 };
 export function serveEgress(stream: Duplex, parts: DoorParts): ServedEgress {
   const limits = { ...DOOR_LIMITS, ...parts.limits };
   const places = new Places(limits.readFlows, limits.placeMs);
-  const door: Door = { parts, limits, requests: 0, flows: 0, places };
+  const pieces = new PieceLimit(limits.pieces);
+  const door: Door = { parts, limits, requests: 0, flows: 0, places, pieces };
   const front = new FrontHttp1(limits);
   const rate = new Rate(limits.opensPerSecond, limits.opensBurst);
   const running = new Set<Promise<void>>();
@@ -92,7 +93,6 @@ export function serveEgress(stream: Duplex, parts: DoorParts): ServedEgress {
     running.add(tracked);
   };
 
-  const pieces = new PieceLimit(limits.pieces);
   session.on('stream', (flow, headers) => {
     flow.on('error', () => {});
     pieces.watch(flow);

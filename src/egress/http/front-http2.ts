@@ -47,6 +47,7 @@ export function serveHttp2(socket: Duplex, http: HttpFlow, { headerBytes }: Door
   session.on('stream', (stream, headers, flags, rawHeaders?: string[]) => {
     idle.refresh();
     stream.on('error', () => {});
+    http.flow.door.pieces.watch(stream);
     const ended = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
     void answer(stream, rawHeaders ?? flat(headers), ended, http).catch(() => abort(stream));
   });
