@@ -7,7 +7,7 @@ import (
 
 const (
 	// More than the windows of either stream hold (server.go, egress/window.go); who sends beyond them waits.
-	inboxMaxBytes = 128 << 20
+	inboxMaxBytes = 160 << 20
 	// A buffer that had to grow beyond this is not kept.
 	inboxKeptBytes = 256 << 10
 )

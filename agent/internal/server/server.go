@@ -27,11 +27,11 @@ import (
 const Generation = 1
 
 const (
-	// What the host sends and nobody takes: so much of each stream, and beyond all forwards, which may rest for ever, there
-	// is room for everything else.
-	streamWindowBytes     = 512 << 10
-	connectionWindowBytes = (maxForwards + 16) * streamWindowBytes
-	maxForwards           = 128 // src/forward/limits.ts
+	// What the host sends and nobody takes. Less for a stream makes large ones a quarter slower: Node reads that there is
+	// room only between its writes. So many that rest (connections to ports, mostly) hold up nothing else.
+	streamWindowBytes     = 4 << 20
+	connectionWindowBytes = (maxResting + 4) * streamWindowBytes
+	maxResting            = 32
 	maxStreams            = 512
 	// Sent by the host while it warms a template up, which has no identity yet.
 	warmUpHeader = "Warren-Warmup"

@@ -46,8 +46,7 @@ func TestBrokenArchiveResetsItsStream(t *testing.T) {
 	}
 }
 
-// Servers in the machine that read nothing: as many connections as there may be hold what they may, and the host's other
-// calls go on.
+// Servers in the machine that read nothing: their connections hold what they may, and the host's other calls go on.
 func TestUnreadForwardsHoldUpNobody(t *testing.T) {
 	host, agent := net.Pipe()
 	defer host.Close()
@@ -67,7 +66,7 @@ func TestUnreadForwardsHoldUpNobody(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var sent atomic.Int64
-	for range maxForwards {
+	for range maxResting {
 		r := (&http.Request{
 			Method: http.MethodConnect, URL: &url.URL{Scheme: "http", Host: deaf.Addr().String()}, Host: deaf.Addr().String(),
 			Header: http.Header{}, Body: io.NopCloser(endless{&sent}),
@@ -81,8 +80,8 @@ func TestUnreadForwardsHoldUpNobody(t *testing.T) {
 	for before := int64(-1); before != sent.Load(); time.Sleep(300 * time.Millisecond) {
 		before = sent.Load()
 	}
-	if held := sent.Load(); held < maxForwards*streamWindowBytes {
-		t.Errorf("%d forwards got %d KiB", maxForwards, held>>10)
+	if held := sent.Load(); held < maxResting*streamWindowBytes {
+		t.Errorf("%d forwards got %d KiB", maxResting, held>>10)
 	}
 	late, stop := context.WithTimeout(ctx, 20*time.Second)
 	defer stop()
