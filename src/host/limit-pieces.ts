@@ -2,14 +2,24 @@
 // hundred: a guest that cuts its bytes so fine would fill this computer's memory with a window of a few MiB.
 
 import type { Http2Stream } from 'node:http2';
+import { Readable } from 'node:stream';
+
+const LIMIT = Symbol('limit');
+const HELD = Symbol('held');
+
+/** Without closures of its own: there may be many. */
+interface Watched extends Http2Stream {
+  [LIMIT]: PieceLimit;
+  [HELD]: number;
+}
 
 /** Of the streams of one connection together. */
 export class PieceLimit {
-  readonly #most: number;
+  readonly most: number;
   #held = 0;
 
   constructor(most: number) {
-    this.#most = most;
+    this.most = most;
   }
 
   /** Pieces that came and were not read. */
@@ -19,32 +29,38 @@ export class PieceLimit {
 
   /** `stream` is ended with an error when it would hold one too many. */
   watch(stream: Http2Stream): void {
-    let held = 0;
-    const settle = (now: number) => {
-      // Node joins pieces when it reads them all.
-      const next = stream.readableLength === 0 ? 0 : Math.max(now, 1);
-      this.#held += next - held;
-      held = next;
-    };
-    const push = stream.push.bind(stream);
-    stream.push = (piece, encoding) => {
-      if (piece !== null && this.#held >= this.#most) {
-        stream.destroy(new Error(`more than ${this.#most} pieces wait to be read`));
-        return false;
-      }
-      const goOn = push(piece, encoding);
-      if (piece !== null) settle(held + 1);
-      return goOn;
-    };
-    const read = stream.read.bind(stream);
-    stream.read = (bytes) => {
-      const piece = read(bytes);
-      if (piece !== null) settle(held - 1);
-      return piece;
-    };
-    stream.once('close', () => {
-      this.#held -= held;
-      held = 0;
-    });
+    Object.assign(stream, { [LIMIT]: this, [HELD]: 0, push, read });
+    stream.once('close', close);
   }
+
+  count(stream: Watched, held: number): void {
+    this.#held += held - stream[HELD];
+    stream[HELD] = held;
+  }
+}
+
+function push(this: Watched, piece: Buffer | null, encoding?: BufferEncoding): boolean {
+  const { held, most } = this[LIMIT];
+  if (piece !== null && held >= most) {
+    this.destroy(new Error(`more than ${most} pieces wait to be read`));
+    return false;
+  }
+  const goOn = Readable.prototype.push.call(this, piece, encoding);
+  if (piece !== null) settle(this, this[HELD] + 1);
+  return goOn;
+}
+
+function read(this: Watched, bytes?: number): Buffer | null {
+  const piece: Buffer | null = Readable.prototype.read.call(this, bytes);
+  if (piece !== null) settle(this, this[HELD] - 1);
+  return piece;
+}
+
+function close(this: Watched): void {
+  this[LIMIT].count(this, 0);
+}
+
+function settle(stream: Watched, held: number): void {
+  // Node joins pieces when it reads them all.
+  stream[LIMIT].count(stream, stream.readableLength === 0 ? 0 : Math.max(held, 1));
 }
