@@ -46,7 +46,9 @@ describe('flows that are taken apart', () => {
     for (const socket of sockets.slice(1)) assert.match(await get(socket, '/'), /^HTTP\/1\.1 200/);
   });
 
-  it('are not closed for others before their first request, unless it is long in coming (NE 41)', async () => {
+  it('are not closed for others before their first request, unless it is long in coming (NE 41)', {
+    timeout: 60_000,
+  }, async () => {
     const opened = await door({ limits: { readFlows: 1, placeMs: 20_000 } });
     const first = await opened.tls('api.example');
     const second = opened.tls('api.example');
