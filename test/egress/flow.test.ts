@@ -108,6 +108,23 @@ describe('what no rule allows', () => {
     assert.equal(ended('flow').filter(({ decision }) => decision === 'deny').length, 3);
   });
 
+  it('is written down though its client left without a word', async () => {
+    const { openName, dialed, ended } = await door({ allow: ['ok.example'] });
+    await gone((await openName('denied.example', 22)).end());
+    (await openName('denied.example', 80)).close(8);
+    await gone((await openName('ok.example', 443)).end());
+    await until(() => ended('flow').length === 3);
+    assert.deepEqual(
+      ended('flow').map(({ host, port, decision, reason }) => [host, port, decision, reason]),
+      [
+        ['denied.example', 22, 'deny', 'denied.example:22: no rule allows it'],
+        ['denied.example', 80, 'deny', 'denied.example:80: no rule allows it'],
+        ['ok.example', 443, 'allow', 'its client left without a word'],
+      ],
+    );
+    assert.deepEqual(dialed, []);
+  });
+
   it('is answered readably wherever its server would not have spoken first, though its client is slow', async () => {
     const { openName } = await door({ limits: { silenceMs: 1 } });
     const slow = await openName('denied.example', 8080);
@@ -163,6 +180,19 @@ describe('an opaque flow', () => {
       ],
     );
     assert.deepEqual(opened.dialed, [`${PUBLIC}:5432`]);
+  });
+
+  it('lets the server speak though the client has nothing to say', async () => {
+    const origin = await rawOrigin((socket) => socket.end('the time'));
+    closing.push(origin.close);
+    const opened = await door({ allow: [TCP], origins: { 5432: origin.port } });
+    assert.equal(await readAll((await opened.openName('db.example', 5432)).end()), 'the time');
+    await until(() => opened.door.flows === 0);
+  });
+
+  it('passes the end on though it came before anybody knew what is spoken', async () => {
+    const opened = await door({ allow: [TCP], origins: { 5432: await echo() } });
+    assert.equal(await readAll((await opened.openName('db.example', 5432)).end('PING')), 'PING');
   });
 
   it('lets the server speak first', async () => {
