@@ -338,6 +338,18 @@ describe('streams', () => {
     assert.match(said, /no$/);
   });
 
+  it('a WebSocket or CONNECT behind a request that has no answer yet ends the connection, and no other', async () => {
+    await guest.serve(
+      8001,
+      createServer(() => {}),
+    );
+    const silent = name.replace('8000', '8001');
+    const first = `GET / HTTP/1.1\r\nHost: ${silent}\r\n\r\n`;
+    for (const second of [upgrade('/'), first.replace('GET', 'CONNECT')])
+      assert.equal(await guest.raw(first + second), '[reset]');
+    assert.equal(status(await guest.raw(get(name), /data/)), 200);
+  });
+
   it('an upgrade to something else is answered in HTTP/1.1', async () => {
     const said = await guest.raw(
       `GET / HTTP/1.1\r\nHost: ${name}\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n\r\n`,

@@ -65,11 +65,16 @@ export class FrontHttp1 {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => {});
+    // Node has let go of the connection, and the answer before would still be written to it.
+    if (isAnswering(socket)) {
+      this.#tooEarly(request, socket);
+      return;
+    }
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket as never);
     response.once('finish', () => socket.end());
-    socket.on('error', () => {});
     if (head.length > 0) socket.unshift(head);
     this.#take(request, response, socket);
   }
@@ -104,6 +109,13 @@ export class FrontHttp1 {
     } else await exchange(call, http);
   }
 
+  #tooEarly({ method = '?', url = '' }: IncomingMessage, socket: Duplex): void {
+    const connection = this.#connections.get(socket);
+    const why = 'it wants to switch behind a request that is not answered yet';
+    if (connection) void refuseHead(connection.http, { method, path: url }, { status: 400, why });
+    abort(socket);
+  }
+
   /** What cannot be read is answered once and the connection closed; what was under way ends with it. */
   #broken(error: NodeJS.ErrnoException, socket: Duplex): void {
     const connection = this.#connections.get(socket);
@@ -120,6 +132,10 @@ export class FrontHttp1 {
       socket.destroy(),
     );
   }
+}
+
+function isAnswering(socket: Duplex): boolean {
+  return Boolean((socket as { _httpMessage?: ServerResponse })._httpMessage);
 }
 
 function badOf(code: string | undefined): BadHead {
