@@ -105,7 +105,10 @@ describe('what no rule allows', () => {
     await gone(elsewhere);
     assert.ok(speaking.rstCode && silent.rstCode && elsewhere.rstCode);
     assert.deepEqual(dialed, []);
-    assert.equal(ended('flow').filter(({ decision }) => decision === 'deny').length, 3);
+    assert.deepEqual(
+      ended('flow').map((event) => [event.decision, event.kind === 'flow' && event.protocol]),
+      Array(3).fill(['deny', 'tcp']),
+    );
   });
 
   it('is written down though its client left without a word', async () => {

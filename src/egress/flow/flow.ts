@@ -64,7 +64,7 @@ async function walk(stream: Duplex, flow: FlowContext, tools: FlowTools): Promis
   const protocol = chooseProtocol(clear, protocols, target.port);
   if (protocol === 'https' || protocol === 'http') return serveHttp(stream, flow, tools, clear, protocol);
   if (verdict.decision === 'deny') {
-    await written(door, flowEvent(flow, null, pick(verdict)));
+    await written(door, flowEvent(flow, protocol, pick(verdict)));
     return;
   }
   await serveOpaque(stream, flow, clear, head, protocol);
