@@ -255,6 +255,20 @@ describe('an opaque flow', () => {
 });
 
 describe('a dial', () => {
+  it('to a private address tells what would allow it, unless it is of this computer', async () => {
+    const allow = [{ host: 'db.example', http: true, methods: ['GET'] }];
+    const ask = async (address: string) => {
+      const opened = await door({ allow, resolve: async () => [address] });
+      return await say(await opened.openName('db.example', 80), GET('db.example'));
+    };
+    assert.match(
+      await ask('10.0.0.1'),
+      /allow it: warren policy allow test db\.example:80 --method GET --private\n/,
+    );
+    for (const address of ['127.0.0.1', '192.0.2.1', '169.254.169.254', '0.0.0.0'])
+      assert.doesNotMatch(await ask(address), /allow it/);
+  });
+
   it('looks a name up once and goes to the vetted address, whatever a second answer would be (NE 14)', async () => {
     const answers = [[PUBLIC], ['127.0.0.1'], ['10.0.0.1']];
     let lookups = 0;
