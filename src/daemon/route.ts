@@ -1,8 +1,9 @@
 // What a call of the API is, and who answers it. A handler gets the conductor and parsed input and answers a value; it
 // never touches HTTP.
 
-import type { Conductor, Sandbox } from '../sandbox/conductor.ts';
+import type { Conductor } from '../sandbox/conductor.ts';
 import type { OnProgress } from '../sandbox/rooms.ts';
+import type { Sandbox } from '../sandbox/sandboxes.ts';
 
 export interface Call {
   conductor: Conductor;

@@ -3,9 +3,10 @@
 import { mkdir } from 'node:fs/promises';
 import type { Link } from '../machine/link/link.ts';
 import { type PackedRepository, packIn, type Repository } from '../repo/index.ts';
-import type { Conductor, Sandbox } from './conductor.ts';
+import type { Conductor } from './conductor.ts';
 import type { Prepared } from './prepare/preparation.ts';
 import type { OnProgress } from './rooms.ts';
+import type { Sandbox } from './sandboxes.ts';
 
 const CLONE_TIMEOUT_MS = 30 * 60_000;
 

@@ -1,7 +1,8 @@
 // `logs`: what the machine's console printed, kept up to a limit, or what its lifecycle commands said. The guest's words.
 
 import { open, readFile } from 'node:fs/promises';
-import type { Conductor, Sandbox } from './conductor.ts';
+import type { Conductor } from './conductor.ts';
+import type { Sandbox } from './sandboxes.ts';
 
 const LOG_MAX_BYTES = 4 * 1024 ** 2;
 

@@ -4,10 +4,11 @@ import { mkdir, rm } from 'node:fs/promises';
 import { sandboxesFolder, sandboxFiles } from '../host/layout.ts';
 import { newMachineId } from '../machine/identity.ts';
 import type { Repository } from '../repo/index.ts';
-import type { Conductor, Sandbox } from './conductor.ts';
+import type { Conductor } from './conductor.ts';
 import { GUEST_FOLDER } from './naming.ts';
 import { type RulesFile, writeRulesFile } from './network/rules-file.ts';
 import { type SandboxRecord, writeRecord } from './record.ts';
+import type { Sandbox } from './sandboxes.ts';
 
 /** The conductor knows it before anything is waited for, so its name is taken from now on. */
 export async function create(

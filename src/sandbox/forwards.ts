@@ -14,8 +14,8 @@ import { namesPortFile } from '../host/layout.ts';
 import { isOwnPeer } from '../host/peer.ts';
 import { WarrenError } from '../protocol/error.ts';
 import type { ForwardView, GuestPort, PortsView } from '../protocol/forwards.ts';
-import type { Conductor, Sandbox } from './conductor.ts';
 import type { SandboxRecord } from './record.ts';
+import type { Sandbox, Sandboxes } from './sandboxes.ts';
 import { readSettings } from './settings.ts';
 
 const DEFAULT_NAMES_PORT = 7070;
@@ -44,7 +44,7 @@ interface Kept extends ForwardView {
 }
 
 export class Forwards {
-  readonly #conductor: Conductor;
+  readonly #sandboxes: Sandboxes;
   readonly #parts: ForwardParts;
   readonly #connections: Connections;
   /** By the sandbox's id. */
@@ -54,8 +54,8 @@ export class Forwards {
   /** Changes follow one another. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(conductor: Conductor) {
-    this.#conductor = conductor;
+  constructor(sandboxes: Sandboxes) {
+    this.#sandboxes = sandboxes;
     this.#parts = {
       openPort: (name, at, signal) => this.#openPort(name, at, signal),
       listening: (name) => this.#listening(this.#named(name)),
@@ -69,7 +69,7 @@ export class Forwards {
     await this.#openNames().catch((error: Error) => {
       this.#namesProblem = error.message;
     });
-    for (const sandbox of this.#conductor.list()) {
+    for (const sandbox of this.#sandboxes.list()) {
       for (const wanted of await this.#read(sandbox).catch(() => []))
         await this.#open(sandbox, wanted.port, wanted.hostPort).catch((error: Error) => {
           this.#of(sandbox).push({ ...wanted, problem: error.message, open: null });
@@ -136,7 +136,7 @@ export class Forwards {
 
   /** Those that are not there yet, as `forwardPorts` of an environment asks for; a taken port gets another. */
   async ensureForwards(record: SandboxRecord, ports: readonly number[]): Promise<ForwardView[]> {
-    const sandbox = this.#conductor.get(record.id);
+    const sandbox = this.#sandboxes.get(record.id);
     const views: ForwardView[] = [];
     for (const each of ports) views.push(await this.add(sandbox, each, null));
     return views;
@@ -161,7 +161,7 @@ export class Forwards {
   }
 
   async #openNames(): Promise<void> {
-    const { layout } = this.#conductor.rooms;
+    const { layout } = this.#sandboxes;
     const { namesPort: wanted } = await readSettings(join(layout.config, 'config.json'));
     if (wanted === 0) {
       this.#namesProblem = '"namesPort" in config.json is 0';
@@ -187,7 +187,7 @@ export class Forwards {
     const open = await PlainForward.open(wanted, this.#parts, this.#connections);
     const kept = { port: guestPort, hostPort: open.hostPort, problem: null, open };
     // It may have been removed meanwhile.
-    if (this.#conductor.find(sandbox.record.id) === undefined) open.close();
+    if (this.#sandboxes.find(sandbox.record.id) === undefined) open.close();
     else this.#of(sandbox).push(kept);
     return kept;
   }
@@ -204,29 +204,29 @@ export class Forwards {
   }
 
   async #read(sandbox: Sandbox): Promise<{ port: number; hostPort: number }[]> {
-    const text = await readFile(this.#conductor.files(sandbox).forwards, 'utf8');
+    const text = await readFile(this.#sandboxes.files(sandbox).forwards, 'utf8');
     return v.parse(fileSchema, JSON.parse(text)).forwards;
   }
 
   async #write(sandbox: Sandbox): Promise<void> {
     const forwards = this.#of(sandbox).map(({ port, hostPort }) => ({ port, hostPort }));
-    await writeJsonAtomic(this.#conductor.files(sandbox).forwards, { version: 1, forwards });
+    await writeJsonAtomic(this.#sandboxes.files(sandbox).forwards, { version: 1, forwards });
   }
 
   /** By its very name: an id is no part of a stable name. */
   #named(name: string): Sandbox {
-    const sandbox = this.#conductor.find(name);
+    const sandbox = this.#sandboxes.find(name);
     if (sandbox?.record.name === name) return sandbox;
     throw new WarrenError({ code: 'sandbox.not-found', message: `there is no sandbox "${name}"` });
   }
 
   async #openPort(name: string, at: number, signal: AbortSignal) {
-    const link = await this.#conductor.link(this.#named(name));
+    const link = await this.#sandboxes.link(this.#named(name));
     return await link.connect(`localhost:${at}`, signal);
   }
 
   async #listening(sandbox: Sandbox): Promise<GuestPort[]> {
-    const link = await this.#conductor.link(sandbox);
+    const link = await this.#sandboxes.link(sandbox);
     const parsed = v.safeParse(guestPorts, await link.json('/warren/ports', { timeoutMs: 5_000 }));
     if (parsed.success) return parsed.output.ports;
     throw new WarrenError({ code: 'machine.agent-garbage', message: 'the agent’s list of ports is none' });

@@ -8,11 +8,12 @@ import type { DiffResult, FetchResult, MergeRequest, MergeResult } from '../prot
 import { WarrenError } from '../protocol/error.ts';
 import { limits } from '../protocol/limits.ts';
 import { merge, openRepository, receive } from '../repo/index.ts';
-import type { Conductor, Sandbox } from './conductor.ts';
+import type { Conductor } from './conductor.ts';
 import { guestCommit, guestStatus } from './guest-git.ts';
 import { policyOf } from './network/policy.ts';
 import { writeNote } from './note.ts';
 import type { OnProgress } from './rooms.ts';
+import type { Sandbox } from './sandboxes.ts';
 
 const DIFF_LINES_MAX_BYTES = 4 * 1024 * 1024;
 

@@ -7,8 +7,9 @@ import type { Accelerator, MachineSpec } from '../machine/driver.ts';
 import { Machine } from '../machine/machine.ts';
 import type { Template } from '../machine/template.ts';
 import { WarrenError } from '../protocol/error.ts';
-import type { Conductor, Sandbox } from './conductor.ts';
+import type { Conductor } from './conductor.ts';
 import type { Rooms } from './rooms.ts';
+import type { Sandbox } from './sandboxes.ts';
 
 /**
  * How long an agent may take. On a very busy computer an emulated machine was seen, rarely, to come up and never say

@@ -6,7 +6,8 @@ import { WarrenError } from '../protocol/error.ts';
 import { limits } from '../protocol/limits.ts';
 import { parseName, suggestName } from '../protocol/names.ts';
 import type { Repository } from '../repo/index.ts';
-import type { Conductor, Sandbox } from './conductor.ts';
+import type { Conductor } from './conductor.ts';
+import type { Sandbox } from './sandboxes.ts';
 
 /** Where repositories lie in guests, each by its folder's name. */
 export const GUEST_FOLDER = '/workspaces';

@@ -5,8 +5,9 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { lastAuditRecord } from '../egress/audit/read.ts';
 import { noteCommit, openRepository } from '../repo/index.ts';
-import type { Conductor, Sandbox } from './conductor.ts';
+import type { Conductor } from './conductor.ts';
 import { auditOf } from './network/audit.ts';
+import type { Sandbox } from './sandboxes.ts';
 
 /** Its failure is written into the journal and fails nothing: the commits are home. */
 export async function writeNote(

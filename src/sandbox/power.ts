@@ -6,12 +6,13 @@ import { machineRuntimeFolder } from '../host/layout.ts';
 import type { Machine } from '../machine/machine.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { admit } from './admission.ts';
-import type { Conductor, Sandbox } from './conductor.ts';
+import type { Conductor } from './conductor.ts';
 import { beginLifecycle } from './devcontainer/run-lifecycle.ts';
 import { guestStatus } from './guest-git.ts';
 import { next } from './lifecycle.ts';
 import { startMachine } from './machines.ts';
 import type { SandboxRecord } from './record.ts';
+import type { Sandbox } from './sandboxes.ts';
 
 const REAWAKEN_TIMEOUT_MS = 30_000;
 

@@ -4,8 +4,9 @@ import { rename, rm } from 'node:fs/promises';
 import { temporaryBeside } from '../host/atomic-file.ts';
 import { machineRuntimeFolder } from '../host/layout.ts';
 import { WarrenError } from '../protocol/error.ts';
-import type { Conductor, Sandbox } from './conductor.ts';
+import type { Conductor } from './conductor.ts';
 import { guestStatus } from './guest-git.ts';
+import type { Sandbox } from './sandboxes.ts';
 
 export async function remove(
   conductor: Conductor,

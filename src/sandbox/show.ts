@@ -4,9 +4,10 @@ import { stat } from 'node:fs/promises';
 import { processUse } from '../host/processes.ts';
 import type { Confinement } from '../machine/confine.ts';
 import type { MachineView, SandboxDetail } from '../protocol/api.ts';
-import type { Conductor, Sandbox } from './conductor.ts';
+import type { Conductor } from './conductor.ts';
 import { networkView } from './network/plan.ts';
 import { viewOf } from './record.ts';
+import type { Sandbox } from './sandboxes.ts';
 
 export async function show(conductor: Conductor, sandbox: Sandbox): Promise<SandboxDetail> {
   const files = conductor.files(sandbox);

@@ -8,7 +8,7 @@ import type { Bind } from '../protocol/up.ts';
 import { openRepository, type Repository } from '../repo/index.ts';
 import { admit } from './admission.ts';
 import { type CarryPlan, carryIn, prepareCarry } from './carry-in.ts';
-import type { Conductor, Sandbox } from './conductor.ts';
+import type { Conductor } from './conductor.ts';
 import { create, discard } from './create.ts';
 import { copyBinds } from './devcontainer/binds.ts';
 import { checkInitialize } from './devcontainer/consent.ts';
@@ -21,6 +21,7 @@ import { findExisting, freeName } from './naming.ts';
 import { networkView, planNetwork } from './network/plan.ts';
 import { viewOf } from './record.ts';
 import type { OnProgress } from './rooms.ts';
+import type { Sandbox } from './sandboxes.ts';
 import { settingsFor } from './settings.ts';
 
 export async function up(

@@ -9,10 +9,10 @@ import { after, describe, it } from 'node:test';
 import { createPolicy } from '../../src/egress/policy/judge.ts';
 import { doorFiles, type Layout, sandboxFiles } from '../../src/host/layout.ts';
 import type { Machine } from '../../src/machine/machine.ts';
-import type { Conductor, Sandbox } from '../../src/sandbox/conductor.ts';
 import { Doors } from '../../src/sandbox/network/doors.ts';
 import { planNetwork } from '../../src/sandbox/network/plan.ts';
 import { policyOf } from '../../src/sandbox/network/policy.ts';
+import type { Sandbox, Sandboxes } from '../../src/sandbox/sandboxes.ts';
 import { openDoor, rawOrigin, say } from '../egress/fake-guest.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'warren-policy-'));
@@ -117,14 +117,20 @@ describe('while a door runs', () => {
     const { layout, user, subject } = home();
     const journal: [string, unknown][] = [];
     const sandbox = { record: { ...subject, name: 'demo', state: 'running' } } as unknown as Sandbox;
-    const conductor = {
-      rooms: { layout },
+    const sandboxes = {
+      layout,
       list: () => [sandbox],
       files: () => sandboxFiles(layout, subject.id),
       journal: async (_: Sandbox, event: string, facts: { why: string }) =>
         void journal.push([event, facts.why]),
-    } as unknown as Conductor;
-    const doors = new Doors(conductor, '/nowhere/door-process.js');
+    } as unknown as Sandboxes;
+    const doors = new Doors({
+      sandboxes,
+      secrets: { bindingsFor: async () => [], secretEnvironment: async () => ({}) },
+      templates: { get: () => new Promise<never>(() => {}) },
+      program: '/nowhere/door-process.js',
+      downloads: '/nowhere',
+    });
     const machine = {
       alive: true,
       record: { egress: '' },

@@ -4,13 +4,21 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createSecureServer, type Http2SecureServer } from 'node:http2';
-import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
-import { listenOn, originCa, rawOrigin, tlsOrigin } from '../egress/fake-guest.ts';
+import { originCa, rawOrigin, tlsOrigin } from '../egress/fake-guest.ts';
 import { type BothWays, bothWaysIn, words } from './door-both-ways.ts';
-import { allow, atEnd, audited, auditOf, DENIED, openDoorWarren, origin, web } from './door-origins.ts';
+import {
+  allow,
+  atEnd,
+  audited,
+  auditOf,
+  DENIED,
+  grpcOrigin,
+  openDoorWarren,
+  origin,
+  web,
+} from './door-origins.ts';
 import {
   GO_CLIENT,
   H2_CLIENT,
@@ -43,11 +51,11 @@ before(async () => {
   });
   const passed = await tlsOrigin((socket) => socket.end('from behind its own TLS\n'));
   const grpc = await grpcOrigin();
-  for (const { close } of [greeting, passed, grpc]) atEnd(close);
+  for (const { close } of [greeting, passed]) atEnd(close);
   [https, http, h2, tcp, pass, service] = [
     secure.port,
     plain.port,
-    grpc.port,
+    grpc,
     greeting.port,
     passed.port,
     hostService.port,
@@ -75,30 +83,6 @@ before(async () => {
   });
   await warren.ok(['up', '--detach'], { cwd: repository });
 });
-
-/** A gRPC-like origin: an answer whose trailers tell how it went. */
-async function grpcOrigin(): Promise<{ port: number; close(): void }> {
-  const server: Http2SecureServer = createSecureServer({
-    SNICallback: (name, done) => {
-      originCa.contextFor({ kind: 'name', name }).then((context) => done(null, context), done);
-    },
-  });
-  const sessions = new Set<{ destroy(): void }>();
-  server.on('session', (session) => sessions.add(session));
-  server.on('stream', (stream) => {
-    stream.on('error', () => {});
-    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
-    stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0', 'grpc-message': 'fine' }));
-    stream.pipe(stream);
-  });
-  return {
-    port: await listenOn(server as unknown as Server),
-    close() {
-      for (const session of sessions) session.destroy();
-      server.close();
-    },
-  };
-}
 
 const guest = async (line: string) => await warren.run(['exec', NAME, '--', 'sh', '-c', line]);
 

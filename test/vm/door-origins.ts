@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import { createSecureServer } from 'node:http2';
 import type { Server as TcpServer } from 'node:net';
 import { join } from 'node:path';
 import { after } from 'node:test';
@@ -99,6 +100,28 @@ export async function origin(
   atEnd(tls.close);
   self.port = tls.port;
   return self;
+}
+
+/** An origin of gRPC's kind: each message comes back, for it has its frame already, and trailers tell how it went. */
+export async function grpcOrigin(): Promise<number> {
+  const server = createSecureServer({
+    SNICallback: (name, done) => {
+      originCa.contextFor({ kind: 'name', name }).then((context) => done(null, context), done);
+    },
+  });
+  const sessions = new Set<{ destroy(): void }>();
+  server.on('session', (session) => sessions.add(session));
+  server.on('stream', (stream) => {
+    stream.on('error', () => {});
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0', 'grpc-message': 'fine' }));
+    stream.pipe(stream);
+  });
+  atEnd(() => {
+    for (const session of sessions) session.destroy();
+    server.close();
+  });
+  return await listenOn(server as unknown as TcpServer);
 }
 
 /** Answers each masked text frame of a WebSocket (RFC 6455, up to 125 bytes) with its text in a frame of its own. */

@@ -4,13 +4,10 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
-import { createSecureServer } from 'node:http2';
-import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
-import { listenOn, originCa } from '../egress/fake-guest.ts';
 import { type BothWays, bothWaysIn, words } from './door-both-ways.ts';
-import { allow, atEnd, audited, DENIED, openDoorWarren, origin, web } from './door-origins.ts';
+import { allow, audited, DENIED, grpcOrigin, openDoorWarren, origin, web } from './door-origins.ts';
 import { GRPC_CLIENT, JAVA_GET, PYTHON_REQUESTS } from './door-programs.ts';
 
 const warren = openDoorWarren();
@@ -79,28 +76,6 @@ with zipfile.ZipFile(b, 'w') as z:
   z.writestr('small-1.0.dist-info/RECORD', '')
 sys.stdout.buffer.write(b.getvalue())`;
   return execFileSync('python3', ['-c', script]);
-}
-
-/** Each message comes back: it has its frame already. */
-async function grpcOrigin(): Promise<number> {
-  const server = createSecureServer({
-    SNICallback: (name, done) => {
-      originCa.contextFor({ kind: 'name', name }).then((context) => done(null, context), done);
-    },
-  });
-  const sessions = new Set<{ destroy(): void }>();
-  server.on('session', (session) => sessions.add(session));
-  server.on('stream', (stream) => {
-    stream.on('error', () => {});
-    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
-    stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
-    stream.pipe(stream);
-  });
-  atEnd(() => {
-    for (const session of sessions) session.destroy();
-    server.close();
-  });
-  return await listenOn(server as unknown as Server);
 }
 
 describe('a client that is brought along', { timeout: 400_000 }, () => {

@@ -268,17 +268,22 @@ func putFiles(made *step, files []file) error {
 		if err := os.WriteFile(path, each.Content, 0o600); err != nil {
 			return err
 		}
-		if err := os.Chown(path, int(each.UID), int(each.GID)); err != nil {
-			return err
-		}
-		if err := unix.Chmod(path, each.Mode&0o777); err != nil {
-			return err
-		}
-		if err := made.mountAt(path, filepath.Clean("/"+each.Target), "", unix.MS_BIND, ""); err != nil {
+		if err := made.placeAt(each.Target, path, each.Mode, each.UID, each.GID); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// placeAt shows what lies at path at target in the step's tree, with this owner and these permissions.
+func (made *step) placeAt(target, path string, mode, uid, gid uint32) error {
+	if err := os.Chown(path, int(uid), int(gid)); err != nil {
+		return err
+	}
+	if err := unix.Chmod(path, mode&0o777); err != nil {
+		return err
+	}
+	return made.mountAt(path, filepath.Clean("/"+target), "", unix.MS_BIND, "")
 }
 
 // endProcesses kills whatever still has the tree as its root.

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 
@@ -58,13 +57,7 @@ func putSockets(made *step, wanted []socket) error {
 		if err := made.sockets.listen(path, number); err != nil {
 			return err
 		}
-		if err := os.Chown(path, int(each.UID), int(each.GID)); err != nil {
-			return err
-		}
-		if err := unix.Chmod(path, each.Mode&0o777); err != nil {
-			return err
-		}
-		if err := made.mountAt(path, filepath.Clean("/"+each.Target), "", unix.MS_BIND, ""); err != nil {
+		if err := made.placeAt(each.Target, path, each.Mode, each.UID, each.GID); err != nil {
 			return err
 		}
 	}

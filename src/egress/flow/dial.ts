@@ -5,13 +5,12 @@
 import type { Socket } from 'node:net';
 import { hostText } from '../names/canonical-host.ts';
 import { vetAddresses } from '../names/vetting.ts';
-import type { Allowed, Target } from '../policy/verdict.ts';
+import type { Grant, Target } from '../policy/verdict.ts';
 import type { DoorLimits, DoorParts } from './parts.ts';
 import type { Reading } from './pieces.ts';
 import { dialThrough } from './upstream-proxy.ts';
 
 export type DialParts = Pick<DoorParts, 'resolve' | 'ownAddresses' | 'connect' | 'policy' | 'upstreamProxy'>;
-export type Grant = Pick<Allowed, 'allowPrivate' | 'hostService' | 'exactAddress'>;
 
 export type Dialed =
   /** `read`: what the socket reads goes to the `reading` that was given. */

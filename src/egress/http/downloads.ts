@@ -1,8 +1,7 @@
 // What the pipeline asks of kept downloads. A request that was allowed may be answered from them, and an answer may be
 // kept for others; whoever keeps them decides which, and nothing here changes what a guest is allowed.
 
-import type { Grant } from '../flow/dial.ts';
-import type { RequestHead, Target } from '../policy/verdict.ts';
+import type { Grant, RequestHead, Target } from '../policy/verdict.ts';
 import type { Outgoing, Response, ResponseHead } from './call.ts';
 import type { HeaderList } from './headers.ts';
 

@@ -2,7 +2,7 @@
 // back → write down what came of it. Whatever fails on the way, nothing goes upstream.
 
 import type { RequestEvent } from '../audit/event.ts';
-import { type FlowContext, settle, written } from '../flow/context.ts';
+import { settle, written } from '../flow/context.ts';
 import { hostText } from '../names/canonical-host.ts';
 import { withoutQuery } from '../policy/path.ts';
 import { privately } from '../policy/reason.ts';
@@ -10,17 +10,11 @@ import type { Allowed } from '../policy/verdict.ts';
 import type { Call, Outcome, Sent } from './call.ts';
 import { type Download, withHeaders } from './downloads.ts';
 import { holdPush } from './git-push.ts';
-import type { Origins } from './origins.ts';
+import type { HttpFlow } from './http-flow.ts';
 import { passBody, passResponse } from './pass.ts';
 import { prepare, refusalOf, type SecretRefusal, shapeBody, tellMisuse } from './prepare.ts';
 import { denial, failure, type Refusal } from './refusal.ts';
 import { scrubbed } from './scrub.ts';
-
-export interface HttpFlow {
-  flow: FlowContext;
-  protocol: 'http' | 'https';
-  origins: Origins;
-}
 
 interface Trace {
   nr: number;

@@ -6,9 +6,9 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { FlowContext } from '../flow/context.ts';
 import { bufferBytes } from '../flow/share.ts';
-import type { HttpFlow } from './exchange.ts';
 import type { FrontHttp1 } from './front-http1.ts';
 import { serveHttp2 } from './front-http2.ts';
+import type { HttpFlow } from './http-flow.ts';
 
 /** In the form that it has on the wire. */
 const ALPNProtocols = Buffer.from('\x02h2\x08http/1.1', 'latin1');

@@ -3,9 +3,10 @@
 
 import type { SecureContext } from 'node:tls';
 import type { FlowContext } from '../flow/context.ts';
-import { type Dialed, dial, type Grant, grantKey } from '../flow/dial.ts';
+import { type Dialed, dial, grantKey } from '../flow/dial.ts';
 import { Pieces } from '../flow/pieces.ts';
 import { areMany, bufferBytes, idleOriginMs } from '../flow/share.ts';
+import type { Grant } from '../policy/verdict.ts';
 import { secure } from '../tls/upstream.ts';
 import type { Outgoing, Sent } from './call.ts';
 import { Http1Origin } from './send-http1.ts';

@@ -6,7 +6,7 @@ import { BodyDenied, type BodySecrets } from '../flow/secrets.ts';
 import { hostText } from '../names/canonical-host.ts';
 import type { Allowed, RequestHead } from '../policy/verdict.ts';
 import type { Call, Outgoing } from './call.ts';
-import type { HttpFlow } from './exchange.ts';
+import type { HttpFlow } from './http-flow.ts';
 import { through } from './pump.ts';
 
 /** Why a secret keeps it from being sent; one line, safe to print. */

@@ -3,7 +3,7 @@
 import { written } from '../flow/context.ts';
 import { hostText } from '../names/canonical-host.ts';
 import { withoutQuery } from '../policy/path.ts';
-import type { HttpFlow } from './exchange.ts';
+import type { HttpFlow } from './http-flow.ts';
 import type { BadHead } from './read-head.ts';
 
 const MAX_METHOD_CHARS = 20;

@@ -38,6 +38,9 @@ export interface Allowed {
   secrets?: readonly string[];
 }
 
+/** Where a flow that is allowed may lead, beyond addresses that anybody may reach. */
+export type Grant = Pick<Allowed, 'allowPrivate' | 'hostService' | 'exactAddress'>;
+
 export interface Denied {
   decision: 'deny';
   /** The rule that said no; null when no rule said yes. */

@@ -3,10 +3,11 @@
 
 import type { Machine } from '../../machine/machine.ts';
 import { WarrenError } from '../../protocol/error.ts';
-import type { Conductor, Sandbox } from '../conductor.ts';
+import type { Conductor } from '../conductor.ts';
 import { type Step, TIMEOUT_MS } from '../prepare/preparation.ts';
 import type { runSteps, Workplace } from '../prepare/run-steps.ts';
 import type { OnProgress } from '../rooms.ts';
+import type { Sandbox } from '../sandboxes.ts';
 
 /**
  * `made`: for the first time. Resolves when what is waited for is done; a failure is in the record, not thrown. Later starts

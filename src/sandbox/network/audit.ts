@@ -4,7 +4,8 @@ import { followAudit } from '../../egress/audit/follow.ts';
 import { readAudit, verifyAudit } from '../../egress/audit/read.ts';
 import { doorFiles, sandboxFiles } from '../../host/layout.ts';
 import type { AuditCheck } from '../../protocol/policy.ts';
-import type { Conductor, Sandbox } from '../conductor.ts';
+import type { Conductor } from '../conductor.ts';
+import type { Sandbox } from '../sandboxes.ts';
 
 export interface AuditFilter {
   /** Goes on with what is written, until `signal` or the end of the sandbox. */

@@ -13,7 +13,8 @@ import { entryForQuestion, entryOf, withEntries, withoutEntries } from '../../eg
 import { doorFiles, projectFiles, sandboxFiles } from '../../host/layout.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import type { Answer, RuleScope, RulesRequest, RulesResult, TrustView } from '../../protocol/policy.ts';
-import type { Conductor, Sandbox } from '../conductor.ts';
+import type { Conductor } from '../conductor.ts';
+import type { Sandbox } from '../sandboxes.ts';
 import { policyOf, projectPolicy } from './policy.ts';
 import { type RulesFile, readRulesFile, writeRulesFile } from './rules-file.ts';
 

@@ -5,7 +5,9 @@ import type { AuthorityPem } from '../../egress/tls/authority.ts';
 import { doorFiles, projectFiles, sandboxFiles } from '../../host/layout.ts';
 import type { Machine } from '../../machine/machine.ts';
 import { WarrenError } from '../../protocol/error.ts';
-import type { Conductor, Sandbox } from '../conductor.ts';
+import type { Sandbox, Sandboxes } from '../sandboxes.ts';
+import type { SecretKeeper } from '../secrets.ts';
+import type { Templates } from '../templates.ts';
 import { ensureAuthority } from './authority.ts';
 import { downloadSettings } from './downloads.ts';
 import { DoorKeeper } from './keeper.ts';
@@ -24,19 +26,28 @@ interface Open {
   policy: EffectivePolicy | undefined;
 }
 
+export interface DoorsOptions {
+  sandboxes: Sandboxes;
+  secrets: Pick<SecretKeeper, 'bindingsFor' | 'secretEnvironment'>;
+  templates: Pick<Templates, 'get'>;
+  /** The built `door-process.js`. */
+  program: string;
+  /** The folder of kept downloads. */
+  downloads: string;
+}
+
 export class Doors {
-  readonly #conductor: Conductor;
-  readonly #program: string;
+  readonly #sandboxes: Sandboxes;
+  readonly #options: DoorsOptions;
   readonly #open = new Map<string, Open>();
   readonly #questions = new Map<string, Questions>();
   readonly #watch: FileWatch;
   /** Whose door is about to start: what it reads is looked at before, so that no edit after goes unseen. */
   readonly #starting = new Set<string>();
 
-  /** `program`: the built `door-process.js`. */
-  constructor(conductor: Conductor, program: string) {
-    this.#conductor = conductor;
-    this.#program = program;
+  constructor(options: DoorsOptions) {
+    this.#options = options;
+    this.#sandboxes = options.sandboxes;
     this.#watch = new FileWatch(
       () => this.#handWritten(),
       () => void this.policyChanged(() => true).catch(() => {}),
@@ -59,10 +70,10 @@ export class Doors {
     const questions = this.questions(id);
     const keeper = new DoorKeeper({
       machine,
-      program: this.#program,
+      program: this.#options.program,
       questions,
       config: async () => {
-        const files = doorFiles(this.#conductor.files(sandbox).folder);
+        const files = doorFiles(this.#sandboxes.files(sandbox).folder);
         this.#starting.add(id);
         await this.#watch.look();
         return {
@@ -73,13 +84,13 @@ export class Doors {
           auditFile: files.audit,
           authority: await this.#authority(sandbox),
           rulesets: this.#rulesets(id, await this.#policy(sandbox)),
-          secrets: await this.#conductor.secrets.bindingsFor(sandbox.record),
+          secrets: await this.#options.secrets.bindingsFor(sandbox.record),
           ...(await waySettings()),
-          downloads: await downloadSettings(this.#conductor.rooms.storeFolders.downloads),
+          downloads: await downloadSettings(this.#options.downloads),
           idleMs: IDLE_MS,
         };
       },
-      onFailure: (why) => void this.#conductor.journal(sandbox, 'door-failed', { why }).catch(() => {}),
+      onFailure: (why) => void this.#sandboxes.journal(sandbox, 'door-failed', { why }).catch(() => {}),
     });
     this.#open.set(id, { keeper, policy: undefined });
     machine.once('gone', () => void this.#closeOf(id, machine));
@@ -119,17 +130,17 @@ export class Doors {
   /** Tells running doors. Throws when the policy of one cannot be read; that one keeps what it had. */
   async policyChanged(concerns: (sandbox: Sandbox) => boolean): Promise<void> {
     const failures: unknown[] = [];
-    for (const sandbox of this.#conductor.list().filter(concerns)) {
+    for (const sandbox of this.#sandboxes.list().filter(concerns)) {
       const { id } = sandbox.record;
       const open = this.#open.get(id);
       if (!open) continue;
       try {
-        open.policy = await policyOf(this.#conductor.rooms.layout, sandbox.record);
+        open.policy = await policyOf(this.#sandboxes.layout, sandbox.record);
         open.keeper.usePolicy(this.#rulesets(id, open.policy));
       } catch (error) {
         failures.push(error);
         const why = WarrenError.from(error).message;
-        await this.#conductor.journal(sandbox, 'policy-unusable', { why }).catch(() => {});
+        await this.#sandboxes.journal(sandbox, 'policy-unusable', { why }).catch(() => {});
       }
     }
     if (failures.length > 0) throw failures[0];
@@ -137,14 +148,14 @@ export class Doors {
 
   /** Tells running doors, and guests for their next sessions. `root`: of one project; null: all. */
   async secretsChanged(root: string | null): Promise<void> {
-    const concerned = this.#conductor
+    const concerned = this.#sandboxes
       .list()
       .filter(({ record }) => root === null || record.repository?.root === root);
     await Promise.all(
       concerned.map(async (sandbox) => {
         const keeper = this.#open.get(sandbox.record.id)?.keeper;
         if (!keeper) return;
-        keeper.useSecrets(await this.#conductor.secrets.bindingsFor(sandbox.record));
+        keeper.useSecrets(await this.#options.secrets.bindingsFor(sandbox.record));
         // One that does not answer now keeps the variables that it had: they hold nothing.
         if (sandbox.record.state === 'running')
           await this.#tellSessions(sandbox, keeper.machine).catch(() => {});
@@ -153,9 +164,9 @@ export class Doors {
   }
 
   async #tellSessions(sandbox: Sandbox, machine: Machine): Promise<void> {
-    const { settings } = (await this.#conductor.templates.get(sandbox.record.template)).record;
+    const { settings } = (await this.#options.templates.get(sandbox.record.template)).record;
     const env = { ...settings?.env, ...sandbox.record.env };
-    await tellSessions(this.#conductor.secrets, sandbox, machine, env);
+    await tellSessions(this.#options.secrets, sandbox, machine, env);
   }
 
   /** Somebody who can be asked has come or gone. */
@@ -175,7 +186,7 @@ export class Doors {
 
   /** Of sandboxes whose door runs now: the next door reads them anyhow. */
   #handWritten(): string[] {
-    const running = this.#conductor.list().filter(({ record: { id } }) => {
+    const running = this.#sandboxes.list().filter(({ record: { id } }) => {
       if (this.pid(id) === undefined) return this.#starting.has(id);
       this.#starting.delete(id);
       return true;
@@ -183,7 +194,7 @@ export class Doors {
     if (running.length === 0) return [];
     const roots = running.flatMap(({ record }) => (record.repository ? [record.repository.root] : []));
     return [
-      join(this.#conductor.rooms.layout.config, 'config.json'),
+      join(this.#sandboxes.layout.config, 'config.json'),
       ...roots.map((root) => join(root, 'warren.json')),
     ];
   }
@@ -191,7 +202,7 @@ export class Doors {
   async #policy(sandbox: Sandbox): Promise<EffectivePolicy> {
     const open = this.#open.get(sandbox.record.id);
     try {
-      const policy = await policyOf(this.#conductor.rooms.layout, sandbox.record);
+      const policy = await policyOf(this.#sandboxes.layout, sandbox.record);
       if (open) open.policy = policy;
       return policy;
     } catch (error) {
@@ -201,7 +212,7 @@ export class Doors {
   }
 
   async #authority({ record }: Sandbox): Promise<AuthorityPem> {
-    const { layout } = this.#conductor.rooms;
+    const { layout } = this.#sandboxes;
     return record.repository
       ? await ensureAuthority(projectFiles(layout, record.repository.root).authority, 'Warren project')
       : await ensureAuthority(doorFiles(sandboxFiles(layout, record.id).folder).authority, 'Warren sandbox');

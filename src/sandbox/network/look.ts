@@ -11,7 +11,8 @@ import { proposeRules } from '../../egress/policy/propose.ts';
 import type { Rule } from '../../egress/policy/rule.ts';
 import { doorFiles, projectFiles, sandboxFiles } from '../../host/layout.ts';
 import type { CheckResult, PolicyView, ProposalView, RuleView } from '../../protocol/policy.ts';
-import type { Conductor, Sandbox } from '../conductor.ts';
+import type { Conductor } from '../conductor.ts';
+import type { Sandbox } from '../sandboxes.ts';
 import { networkView } from './plan.ts';
 import { policyOf } from './policy.ts';
 

@@ -7,7 +7,8 @@ import type { Network } from '../../egress/policy/rule.ts';
 import type { Layout } from '../../host/layout.ts';
 import type { NetworkView } from '../../protocol/api.ts';
 import { WarrenError } from '../../protocol/error.ts';
-import type { Conductor, Sandbox } from '../conductor.ts';
+import type { Conductor } from '../conductor.ts';
+import type { Sandbox } from '../sandboxes.ts';
 import { policyOf, projectPolicy, userPolicy } from './policy.ts';
 import type { RulesFile } from './rules-file.ts';
 

@@ -1,14 +1,14 @@
 // What the sessions of a guest have in their environment: what the image says, and what stands for secrets.
 
 import type { Machine } from '../../machine/machine.ts';
-import type { Sandbox } from '../conductor.ts';
+import type { Sandbox } from '../sandboxes.ts';
 import type { SecretKeeper } from '../secrets.ts';
 
 const TIMEOUT_MS = 5_000;
 
 /** For sessions that are started from now on. */
 export async function tellSessions(
-  secrets: SecretKeeper,
+  secrets: Pick<SecretKeeper, 'secretEnvironment'>,
   { record }: Sandbox,
   machine: Machine,
   imageEnv: Record<string, string>,
