@@ -58,6 +58,9 @@ export class FrontHttp1 {
   serve(socket: Duplex, http: HttpFlow): void {
     this.#connections.set(socket, { http, last: Promise.resolve(), waiting: 0 });
     this.#server.emit('connection', socket);
+    // Node's parser takes the bytes of a TLS socket from its handle, which goes on when the parser was paused because answers
+    // wait to be taken: the next request would break the connection (HPE_PAUSED). It gives that up for a listener.
+    socket.on('data', ignore).off('data', ignore);
   }
 
   close(): void {
@@ -122,6 +125,8 @@ export class FrontHttp1 {
     );
   }
 }
+
+function ignore(): void {}
 
 function badOf(code: string | undefined): BadHead {
   if (code === 'HPE_HEADER_OVERFLOW') return { status: 431, why: 'the head of the request is too long' };
