@@ -1,6 +1,6 @@
 // How commands are declared: examples first in their help, options that several have, and one way to an exit code.
 
-import { type Command, CommanderError, Option } from 'commander';
+import { type Command, CommanderError, Help, Option } from 'commander';
 
 export function under(parent: Command, usage: string, says: string, examples: string[]): Command {
   return parent
@@ -8,6 +8,25 @@ export function under(parent: Command, usage: string, says: string, examples: st
     .summary(says)
     .description(says)
     .addHelpText('before', `Examples:\n${examples.map((example) => `  ${example}`).join('\n')}\n`);
+}
+
+/** An option that may be repeated and was not has no default worth a word. */
+export function optionDescription(option: Option): string {
+  if (!Array.isArray(option.defaultValue)) return new Help().optionDescription(option);
+  return option.description;
+}
+
+/** Where a person finds how the command that was typed is meant. */
+export function helpFor(program: Command, words: readonly string[]): string {
+  let command = program;
+  const path = [program.name()];
+  for (const word of words) {
+    const next = command.commands.find((each) => each.name() === word);
+    if (!next) break;
+    command = next;
+    path.push(word);
+  }
+  return `${path.join(' ')} --help`;
 }
 
 export function networkOption(): Option {

@@ -2,10 +2,10 @@
 
 import { Command, CommanderError } from 'commander';
 import { version } from '../host/build.ts';
-import { action, collect, networkOption, parseCount, under } from './declare.ts';
+import { action, collect, helpFor, networkOption, optionDescription, parseCount, under } from './declare.ts';
 import { declareNetwork } from './declare-network.ts';
 import { withEnvironmentFlags } from './environment-flags.ts';
-import { printError } from './terminal.ts';
+import { printError, say } from './terminal.ts';
 
 const program = new Command('warren')
   .description(
@@ -13,6 +13,7 @@ const program = new Command('warren')
   )
   .version(version, '-V, --version')
   .showSuggestionAfterError()
+  .configureHelp({ optionDescription })
   .enablePositionalOptions()
   .exitOverride()
   .configureOutput({
@@ -264,6 +265,7 @@ try {
   if (error instanceof CommanderError) {
     const asked = ['commander.helpDisplayed', 'commander.version'].includes(error.code);
     if (error.code === 'usage.number') process.stderr.write(`${error.message}\n`);
+    if (!asked && error.code !== 'commander.help') say(`  try: ${helpFor(program, process.argv.slice(2))}`);
     process.exitCode = asked ? 0 : 2;
   } else process.exitCode = printError(error);
 }

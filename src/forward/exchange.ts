@@ -39,7 +39,15 @@ export async function exchange(visit: Visit): Promise<void> {
     if (!response.writableFinished) abort(guest);
     answered.resolve();
   });
-  sent.once('response', (answer) => pass(answer, guest, visit));
+  sent.once('response', (answer) => {
+    try {
+      pass(answer, guest, visit);
+    } catch {
+      // What is thrown out of an event would end the daemon.
+      abort(guest);
+      abort(request.socket);
+    }
+  });
   sent.once('upgrade', () => {
     abort(guest);
     broken(visit, new Error('it switches protocols without being asked'));
@@ -85,6 +93,9 @@ function pass(answer: IncomingMessage, guest: Duplex, visit: Visit): void {
   const status = answer.statusCode ?? 0;
   try {
     if (status < 200 || status > 599) throw new Error(`its status is ${status}`);
+    // Node's parser takes any, and its writer keeps what it refused.
+    if (/[^\t\x20-\x7e\x80-\xff]/.test(answer.statusMessage ?? ''))
+      throw new Error('its status line has a control character');
     response.writeHead(status, answer.statusMessage ?? '', answerHeaders(answer.rawHeaders));
     response.flushHeaders();
   } catch (error) {

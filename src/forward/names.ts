@@ -3,6 +3,7 @@
 
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Connections } from './connections.ts';
 import { exchange, type Visit } from './exchange.ts';
 import { codeOf, type Loopback, listen } from './listen.ts';
@@ -68,16 +69,15 @@ export class NamesListener {
     // be held for nobody otherwise. Half-close is for WebSockets and forwards.
     server.on('request', (request, response) => this.#take(request, response));
     server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-      socket.on('error', () => {});
-      this.#take(request, rawResponse(request, socket), { socket, head });
+      const response = rawResponse(request, socket);
+      if (response) this.#take(request, response, { socket, head });
     });
     server.on('connect', (request: IncomingMessage, socket: Socket) => {
-      socket.on('error', () => {});
-      this.#take(request, rawResponse(request, socket));
+      const response = rawResponse(request, socket);
+      if (response) this.#take(request, response);
     });
     server.on('clientError', (_error, socket) => {
-      const { _httpMessage: answering } = socket as { _httpMessage?: ServerResponse };
-      if (!socket.writable || answering?.headersSent) socket.destroy();
+      if (!socket.writable || answering(socket)?.headersSent) socket.destroy();
       else socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
     });
     const bound = await listen(server, port, host);
@@ -138,8 +138,16 @@ export class NamesListener {
   }
 }
 
-/** For a connection that Node's server has let go of. */
-function rawResponse(request: IncomingMessage, socket: Socket): ServerResponse {
+/**
+ * For a connection that Node's server has let go of. Null behind a request that is not answered yet, whose answer would
+ * still be written to it: then it is ended.
+ */
+function rawResponse(request: IncomingMessage, socket: Socket): ServerResponse | null {
+  socket.on('error', () => {});
+  if (answering(socket)) {
+    abort(socket);
+    return null;
+  }
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket);
@@ -149,4 +157,8 @@ function rawResponse(request: IncomingMessage, socket: Socket): ServerResponse {
     socket.resume();
   });
   return response;
+}
+
+function answering(socket: Duplex): ServerResponse | undefined {
+  return (socket as { _httpMessage?: ServerResponse })._httpMessage;
 }

@@ -62,6 +62,7 @@ export function checkPorts({ port, hostPort }: Pick<Wanted, 'port' | 'hostPort'>
     throw new WarrenError({
       code: 'usage.port',
       message: `cannot forward port ${each}: ports are whole numbers from 1 to 65535`,
+      remedy: 'warren forward ls tells which listen',
     });
   }
   if (hostPort === null || hostPort >= LOWEST_HOST_PORT) return;

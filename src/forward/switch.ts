@@ -12,7 +12,9 @@ export async function switchProtocols(visit: Visit, client: Socket, head: Buffer
   if (guest === null) return;
   if (client.destroyed) return abort(guest);
   const gone = () => abort(guest);
-  client.once('close', gone);
+  // Nobody reads from it yet, and an end that is not read is told nobody.
+  const look = () => void client.read(0);
+  client.once('close', gone).once('end', gone).on('readable', look);
   const sent = ask(visit, guest, true);
   sent.once('upgrade', (answer: IncomingMessage, _socket: Duplex, first: Buffer) => {
     visit.response.detachSocket(client);
@@ -24,7 +26,7 @@ export async function switchProtocols(visit: Visit, client: Socket, head: Buffer
     }
     if (first.length > 0) client.write(first);
     if (head.length > 0) guest.write(head);
-    client.off('close', gone);
+    client.off('close', gone).off('end', gone).off('readable', look);
     relay(client, guest);
   });
   // Not switched: its answer as a page, on a connection that ends with it.

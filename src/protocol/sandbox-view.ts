@@ -51,6 +51,8 @@ export interface NetworkView {
   trust: 'absent' | 'trusted' | 'new' | 'changed';
   /** Why nothing is allowed although rules may say so. */
   broken: string | null;
+  /** What would mend that. */
+  remedy: string | null;
   /** Of the door's process; null while nothing wants out. */
   doorPid: number | null;
 }

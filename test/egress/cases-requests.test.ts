@@ -7,6 +7,7 @@ import { after, describe, it } from 'node:test';
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import type { RequestEvent } from '../../src/egress/audit/event.ts';
 import { denialHint } from '../../src/egress/policy/hint.ts';
+import { parsePolicy } from '../../src/egress/policy/parse.ts';
 import { Authority, createAuthority } from '../../src/egress/tls/authority.ts';
 import {
   type DoorOptions,
@@ -142,5 +143,16 @@ describe('what would be asked, where nobody is', () => {
     );
     assert.match(answer, / 403 [\s\S]*to allow it: warren policy allow demo new\.example\n/);
     assert.deepEqual(opened.dialed, []);
+  });
+
+  it('is told a machine without a name as an entry that can be taken', () => {
+    for (const allowWith of ['a.example', 'a.example:8443 --tcp', 'a.example:8080 --http --private']) {
+      const denied = { decision: 'deny', ruleId: null, reason: '', allowWith } as const;
+      const [, json = ''] = /"egress": (.*)$/.exec(denialHint(null, denied)[0]!) ?? [];
+      assert.equal(
+        parsePolicy({ egress: JSON.parse(json) }, { source: 'project', file: 'p' }).rules.length,
+        1,
+      );
+    }
   });
 });

@@ -105,7 +105,27 @@ describe('what no rule allows', () => {
     await gone(elsewhere);
     assert.ok(speaking.rstCode && silent.rstCode && elsewhere.rstCode);
     assert.deepEqual(dialed, []);
-    assert.equal(ended('flow').filter(({ decision }) => decision === 'deny').length, 3);
+    assert.deepEqual(
+      ended('flow').map((event) => [event.decision, event.kind === 'flow' && event.protocol]),
+      Array(3).fill(['deny', 'tcp']),
+    );
+  });
+
+  it('is written down though its client left without a word', async () => {
+    const { openName, dialed, ended } = await door({ allow: ['ok.example'] });
+    await gone((await openName('denied.example', 22)).end());
+    (await openName('denied.example', 80)).close(8);
+    await gone((await openName('ok.example', 443)).end());
+    await until(() => ended('flow').length === 3);
+    assert.deepEqual(
+      ended('flow').map(({ host, port, decision, reason }) => [host, port, decision, reason]),
+      [
+        ['denied.example', 22, 'deny', 'denied.example:22: no rule allows it'],
+        ['denied.example', 80, 'deny', 'denied.example:80: no rule allows it'],
+        ['ok.example', 443, 'allow', 'its client left without a word'],
+      ],
+    );
+    assert.deepEqual(dialed, []);
   });
 
   it('is answered readably wherever its server would not have spoken first, though its client is slow', async () => {
@@ -165,6 +185,19 @@ describe('an opaque flow', () => {
     assert.deepEqual(opened.dialed, [`${PUBLIC}:5432`]);
   });
 
+  it('lets the server speak though the client has nothing to say', async () => {
+    const origin = await rawOrigin((socket) => socket.end('the time'));
+    closing.push(origin.close);
+    const opened = await door({ allow: [TCP], origins: { 5432: origin.port } });
+    assert.equal(await readAll((await opened.openName('db.example', 5432)).end()), 'the time');
+    await until(() => opened.door.flows === 0);
+  });
+
+  it('passes the end on though it came before anybody knew what is spoken', async () => {
+    const opened = await door({ allow: [TCP], origins: { 5432: await echo() } });
+    assert.equal(await readAll((await opened.openName('db.example', 5432)).end('PING')), 'PING');
+  });
+
   it('lets the server speak first', async () => {
     const origin = await rawOrigin((socket) => socket.write('220 ready\r\n'));
     closing.push(origin.close);
@@ -222,6 +255,20 @@ describe('an opaque flow', () => {
 });
 
 describe('a dial', () => {
+  it('to a private address tells what would allow it, unless it is of this computer', async () => {
+    const allow = [{ host: 'db.example', http: true, methods: ['GET'] }];
+    const ask = async (address: string) => {
+      const opened = await door({ allow, resolve: async () => [address] });
+      return await say(await opened.openName('db.example', 80), GET('db.example'));
+    };
+    assert.match(
+      await ask('10.0.0.1'),
+      /allow it: warren policy allow test db\.example:80 --method GET --private\n/,
+    );
+    for (const address of ['127.0.0.1', '192.0.2.1', '169.254.169.254', '0.0.0.0'])
+      assert.doesNotMatch(await ask(address), /allow it/);
+  });
+
   it('looks a name up once and goes to the vetted address, whatever a second answer would be (NE 14)', async () => {
     const answers = [[PUBLIC], ['127.0.0.1'], ['10.0.0.1']];
     let lookups = 0;

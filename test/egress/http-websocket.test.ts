@@ -58,6 +58,30 @@ describe('a websocket', () => {
     assert.deepEqual(opened.dialed, []);
   });
 
+  it('behind a request that has no answer yet ends the connection, and no other', async () => {
+    const { promise, resolve } = Promise.withResolvers<string[]>();
+    const opened = await door({ resolve: () => promise });
+    for (const upgrade of [
+      hello('api.example'),
+      'CONNECT api.example:80 HTTP/1.1\r\nHost: api.example\r\n\r\n',
+    ]) {
+      const stream = await opened.openName('api.example', 80);
+      const said = say(stream, `GET /1 HTTP/1.1\r\nHost: api.example\r\n\r\n${upgrade}`);
+      await until(() => stream.closed);
+      assert.equal(await said, '');
+    }
+    resolve([]);
+    await until(() => opened.door.flows === 0 && opened.ended('request').length === 4);
+    const refused = opened.ended('request').filter(({ reason }) => /behind a request/.test(reason ?? ''));
+    assert.deepEqual(
+      (refused as RequestEvent[]).map(({ method, status }) => [method, status]),
+      [
+        ['GET', 400],
+        ['CONNECT', 400],
+      ],
+    );
+  });
+
   it('whose origin answers otherwise gets that answer', async () => {
     const origin = await plainOrigin('HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno');
     const opened = await door({ origins: { 80: origin.port } });

@@ -134,6 +134,46 @@ describe('HTTP/2', () => {
     assert.equal(origin.connections(), 1);
   });
 
+  it('carries headers and trailers that stand there twice, though once would do', async () => {
+    const loose = { strictSingleValueFields: false } as object;
+    const heard: string[] = [];
+    const origin = await tlsOrigin(
+      (socket) => {
+        const session = performServerHandshake(socket, loose);
+        session.on('error', () => {});
+        session.on('stream', (stream, _, __, raw: string[] = []) => {
+          heard.push(raw.slice(-4).join());
+          stream.on('trailers', (___, ____, rawTrailers: string[] = []) => heard.push(rawTrailers.join()));
+          stream.on('wantTrailers', () => stream.sendTrailers({ etag: ['a', 'b'] as never }));
+          stream.respond(
+            { ':status': 200, 'x-content-type-options': ['c', 'd'] as never },
+            { waitForTrailers: true },
+          );
+          stream.resume().on('end', () => stream.end('ok'));
+        });
+      },
+      ['h2'],
+    );
+    closing.push(origin.close);
+    const opened = await door({ origins: { 443: origin.port } });
+    const socket = await opened.tls('tls.example', { alpn: ['h2'] });
+    const session = connect('https://tls.example', { createConnection: () => socket, ...loose });
+    closing.push(() => session.destroy());
+    const stream = session.request(
+      { ':path': '/', ':method': 'POST', from: ['e', 'f'] as never },
+      { waitForTrailers: true },
+    );
+    stream.on('wantTrailers', () => stream.sendTrailers({ etag: ['g', 'h'] as never }));
+    const signal = AbortSignal.timeout(5_000);
+    const rawOf = async (event: string) => (await once(stream, event, { signal }))[2] as string[];
+    const got = Promise.all([rawOf('response'), rawOf('trailers')]);
+    stream.resume().end('abc');
+    const [answer, trailers] = await got;
+    assert.deepEqual(heard, ['from,e,from,f', 'etag,g,etag,h']);
+    assert.equal(answer.slice(2, 6).join(), 'x-content-type-options,c,x-content-type-options,d');
+    assert.equal(trailers.join(), 'etag,a,etag,b');
+  });
+
   it('reaches an origin that speaks HTTP/1.1', async () => {
     const server = createHttpServer(async (request, response) => {
       let body = '';

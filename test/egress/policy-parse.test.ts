@@ -2,6 +2,8 @@
 // (NE 1, 8, 26).
 
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { createPolicy } from '../../src/egress/policy/judge.ts';
 import { parsePolicy, parsePolicyText } from '../../src/egress/policy/parse.ts';
@@ -29,6 +31,12 @@ const refusal = (run: () => unknown): WarrenError => {
   assert.fail('it was taken');
 };
 const target = (name: string, port = 443) => ({ host: { kind: 'name' as const, name }, port });
+
+it('the example of the document on policy is taken as it is', async () => {
+  const page = await readFile(join(import.meta.dirname, '../../docs/POLICY.md'), 'utf8');
+  const [, example] = /## In `warren.json`\n\n```\n([\s\S]*?)```/.exec(page)!;
+  assert.ok(parsePolicyText(example!, FROM).rules.length > 12);
+});
 
 describe('what allows nothing', () => {
   for (const egress of [

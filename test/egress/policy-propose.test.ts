@@ -46,6 +46,15 @@ const request = (
 });
 
 describe('a proposal', () => {
+  it('is not made of ports that were only looked at', () => {
+    const { entries, left } = proposeRules([flow('a.example', 22, null), flow('b.example', 22, 'tcp')]);
+    assert.deepEqual(entries, [{ host: 'b.example', protocol: 'tcp', ports: [22] }]);
+    assert.deepEqual(
+      left.map(({ host }) => host),
+      ['a.example'],
+    );
+  });
+
   it('is grouped by host and as narrow as what was seen', () => {
     const { entries, left } = proposeRules([
       flow('b.example', 443, null),

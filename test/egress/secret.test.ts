@@ -1,7 +1,7 @@
 // Where secrets are put in and where not, without a network (SE 52, 53, 55, 59, 60).
 
 import assert from 'node:assert/strict';
-import { chmod, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -124,7 +124,7 @@ describe('a placeholder', () => {
 
   it('whose secret is removed while its value is read is not replaced (SE 59)', async () => {
     const reading = Promise.withResolvers<string>();
-    const secrets = createSecrets([binding()], { valueOf: () => reading.promise, drop() {} });
+    const secrets = createSecrets([binding()], { valueOf: () => reading.promise, drop() {}, doubt() {} });
     const put = secrets.substitute(get([['x', A]]), OWN, 'https', null);
     secrets.use([]);
     reading.resolve('real-a');
@@ -195,6 +195,31 @@ describe('a source', async () => {
     assert.equal(await ask(), 2);
     at = 60_001;
     assert.equal(await ask(), 3);
+    // A guest can have it refused as often as it likes.
+    values.doubt('A');
+    assert.equal(await ask(), 3);
+    at += 10_001;
+    assert.equal(await ask(), 4);
+    at += 10_001;
+    values.doubt('A');
+    assert.equal(await ask(), 5);
+  });
+
+  it('is not asked for without end by a guest whose requests fail for it', async () => {
+    let at = 0;
+    const values = secretValues(() => at);
+    const counter = join(folder, 'failures');
+    const command = `echo x >> ${counter}; exit 1`;
+    const failing = binding({ source: { kind: 'cmd', command, env: { PATH: '/usr/bin:/bin' } } });
+    const times = async () => (await readFile(counter, 'utf8')).length / 2;
+    for (let nr = 0; nr < 3; nr++) await assert.rejects(values.valueOf(failing), /exit code 1/);
+    assert.equal(await times(), 1);
+    at += 10_001;
+    await assert.rejects(values.valueOf(failing), /exit code 1/);
+    assert.equal(await times(), 2);
+    values.drop('A');
+    await assert.rejects(values.valueOf(failing), /exit code 1/);
+    assert.equal(await times(), 3);
   });
 
   it('that fails denies the request with the reason', async () => {

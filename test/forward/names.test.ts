@@ -246,6 +246,7 @@ describe('a hostile answer', () => {
     ['a strange status', 'HTTP/1.1 999 X\r\n\r\n'],
     ['an endless head', `HTTP/1.1 200 OK\r\n${'X: yyyyyyyyyyyyyyyyyyyyyyyyyy\r\n'.repeat(30_000)}\r\n`],
     ['a bare CR in a header', 'HTTP/1.1 200 OK\r\nX: a\rSet-Cookie: b=1\r\n\r\n'],
+    ['a control character in the status line', 'HTTP/1.1 200 a\u0001b\r\nContent-Length: 0\r\n\r\n'],
     ['a NUL in a header', 'HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n'],
   ] as const) {
     it(`of ${what} is a page of ours`, async () => {
@@ -336,6 +337,34 @@ describe('streams', () => {
     const said = await guest.raw(upgrade('/no', `Origin: http://${name}\r\n`));
     assert.equal(status(said), 403);
     assert.match(said, /no$/);
+  });
+
+  it('a WebSocket that its guest leaves waiting ends with its client', async () => {
+    await guest.serve(
+      8002,
+      createServer({ allowHalfOpen: true }, () => {}),
+    );
+    const socket = connect({ port: guest.names.port, host: '127.0.0.1' });
+    const before = guest.connections.count('demo');
+    socket.write(upgrade('/').replace('8000', '8002'));
+    while (guest.connections.count('demo') === before) await new Promise((resolve) => setTimeout(resolve, 5));
+    socket.destroy();
+    const endMs = performance.now() + 3_000;
+    while (guest.connections.count('demo') > before && performance.now() < endMs)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal(guest.connections.count('demo'), before);
+  });
+
+  it('a WebSocket or CONNECT behind a request that has no answer yet ends the connection, and no other', async () => {
+    await guest.serve(
+      8001,
+      createServer(() => {}),
+    );
+    const silent = name.replace('8000', '8001');
+    const first = `GET / HTTP/1.1\r\nHost: ${silent}\r\n\r\n`;
+    for (const second of [upgrade('/'), first.replace('GET', 'CONNECT')])
+      assert.equal(await guest.raw(first + second), '[reset]');
+    assert.equal(status(await guest.raw(get(name), /data/)), 200);
   });
 
   it('an upgrade to something else is answered in HTTP/1.1', async () => {

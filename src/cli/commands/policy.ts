@@ -2,21 +2,21 @@
 
 import * as calls from '../../client/policy.ts';
 import { WarrenError } from '../../protocol/error.ts';
-import type { RuleView } from '../../protocol/policy.ts';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
 import { withClient } from '../context.ts';
 import { asksForMore, describeNetwork } from '../describe-network.ts';
+import { ruleLines } from '../rule-lines.ts';
 import { dim, print, printJson, say } from '../terminal.ts';
-import { table } from './ls.ts';
 
 export async function show(name: string, flags: { json?: boolean }): Promise<void> {
   const view = await withClient((client) => calls.showPolicy(client.transport, name));
   if (flags.json) return printJson(view);
   say(describeNetwork(view.network, name));
   if (asksForMore(view.network)) say(`warren.json asks for more than it gets: warren policy trust ${name}`);
-  if (view.rules.length > 0) print(table(['', 'WHERE', 'WHAT', 'RULE'], view.rules.map(ruleRow)));
-  const { sandbox, project, repository, user } = view.files;
-  for (const file of [sandbox, project, repository, user]) if (file !== null) say(dim(`  ${file}`));
+  const { broken, remedy, doorPid } = view.network;
+  if (broken !== null && remedy) say(`  try: ${sanitizeLine(remedy, 300)}`);
+  if (broken !== null && doorPid !== null) say('  its door, which runs, keeps to what counted before');
+  for (const line of ruleLines(view, process.stdout.isTTY ? process.stdout.columns : null)) print(line);
 }
 
 export interface RuleFlags {
@@ -49,6 +49,7 @@ export async function rule(
     throw new WarrenError({
       code: 'usage.policy',
       message: 'cannot use more than one of --tcp, --tls-passthrough and --http',
+      remedy: `choose one: warren policy ${effect} ${name} ${hosts[0] ?? 'example.com'}:8080 --tcp`,
     });
   const { changed, notices } = await withClient((client) =>
     calls.changeRules(client.transport, name, {
@@ -99,28 +100,6 @@ export async function learn(name: string, flags: { json?: boolean }): Promise<vo
     say(dim(`put what you want of it into warren.json, then: warren policy trust ${name}`));
   }
   for (const { host, why } of left) say(`left out: ${sanitizeLine(host, 300)}: ${sanitizeLine(why, 300)}`);
-}
-
-function ruleRow({
-  effect,
-  where,
-  speaks,
-  methods,
-  paths,
-  git,
-  allowPrivate,
-  id,
-  comment,
-}: RuleView): string[] {
-  const what = [
-    speaks.join(' '),
-    methods?.join(','),
-    paths?.join(' '),
-    git && (git.push === null ? 'git fetch' : `git push ${git.push}`),
-    allowPrivate && 'private addresses',
-  ].filter((each) => each);
-  const named = comment === null ? id : `${id} (${comment})`;
-  return [effect, where, what.join('; ') || 'everything', named].map((text) => sanitizeLine(text, 200));
 }
 
 function portOf(text: string): number {

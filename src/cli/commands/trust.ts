@@ -2,10 +2,10 @@
 
 import * as calls from '../../client/policy.ts';
 import { WarrenError } from '../../protocol/error.ts';
-import { sanitizeLine } from '../../protocol/sanitize.ts';
 import { askKey } from '../ask-key.ts';
 import { withClient } from '../context.ts';
 import { isTerminal, printJson, say } from '../terminal.ts';
+import { trustLines } from '../trust-lines.ts';
 
 export async function trust(name: string, flags: { yes?: boolean; json?: boolean }): Promise<number> {
   return await withClient(async ({ transport }) => {
@@ -23,7 +23,7 @@ export async function trust(name: string, flags: { yes?: boolean; json?: boolean
         ? 'warren.json asks for this network:'
         : 'warren.json has changed since it was trusted, and asks for this network:',
     );
-    say(sanitizeLines(view.asks));
+    for (const line of trustLines(view)) say(line);
     if (!flags.yes && !isTerminal())
       throw new WarrenError({
         code: 'usage.no-terminal',
@@ -35,11 +35,4 @@ export async function trust(name: string, flags: { yes?: boolean; json?: boolean
     say(yes ? 'trusted, as long as it stays as it is' : 'not trusted: only what was allowed before counts');
     return yes ? 0 : 1;
   });
-}
-
-function sanitizeLines(value: unknown): string {
-  return JSON.stringify(value, null, 2)
-    .split('\n')
-    .map((line) => `  ${sanitizeLine(line, 300)}`)
-    .join('\n');
 }

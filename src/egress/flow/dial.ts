@@ -15,8 +15,8 @@ export type DialParts = Pick<DoorParts, 'resolve' | 'ownAddresses' | 'connect' |
 export type Dialed =
   /** `read`: what the socket reads goes to the `reading` that was given. */
   | { socket: Socket; address: string; isRead?: boolean }
-  /** `denied`: no address may be dialed. `failed`: the network says no. One line, safe to print. */
-  | { denied: string; ruleId: string | null }
+  /** `denied`: no address may be dialed; `isPrivate`: a rule for private ones would do. `failed`: the network says no. One line, safe to print. */
+  | { denied: string; ruleId: string | null; isPrivate?: boolean }
   | { failed: string };
 
 const MAX_TRIED = 4;
@@ -46,7 +46,8 @@ export async function dial(
   const first = vetted.refused[0];
   if (vetted.usable.length === 0) {
     const why = first ? `${first.address} may not be dialed: ${first.why}` : 'it has no addresses';
-    return { denied: `${what}: ${why}`, ruleId: null };
+    const isPrivate = !grant.allowPrivate && vetAddresses(found, privately(parts)).usable.some(isElsewhere);
+    return { denied: `${what}: ${why}`, ruleId: null, isPrivate };
   }
   const policy = parts.policy();
   const usable: string[] = [];
@@ -62,6 +63,14 @@ export async function dial(
   // IPv4 first: a host without a way to IPv6 is common, and its packets may vanish.
   usable.sort((a, b) => Number(a.includes(':')) - Number(b.includes(':')));
   return connectTo(parts, limits, usable.slice(0, MAX_TRIED), target.port, what, reading);
+}
+
+function privately({ ownAddresses }: DialParts) {
+  return { allowPrivate: true, ownAddresses: ownAddresses() };
+}
+
+function isElsewhere(address: string): boolean {
+  return !/^127\.|^::1$/.test(address);
 }
 
 /** What makes two dials the same: a connection made under one grant is not used under another. */

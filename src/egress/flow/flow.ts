@@ -49,8 +49,11 @@ async function walk(stream: Duplex, flow: FlowContext, tools: FlowTools): Promis
   if (verdict.decision === 'deny') flow.denied = verdict;
   const silenceMs = silenceOf(verdict, target.port, door.limits);
   const { spoken, head } = await peek(stream, { silenceMs, completeMs: handshakeMs });
-  if (spoken.kind === 'ended') return;
-  const clear: Clear = spoken.kind === 'silence' ? { kind: 'other' } : spoken;
+  if (spoken.kind === 'ended' && !(await onlyListens(stream, verdict))) {
+    await written(door, flowEvent(flow, null, wordless(verdict)));
+    return;
+  }
+  const clear: Clear = spoken.kind === 'silence' || spoken.kind === 'ended' ? { kind: 'other' } : spoken;
   const isTls = clear.kind === 'tls' || clear.kind === 'broken-tls';
   const protocols: readonly Protocol[] =
     verdict.decision === 'allow'
@@ -61,7 +64,7 @@ async function walk(stream: Duplex, flow: FlowContext, tools: FlowTools): Promis
   const protocol = chooseProtocol(clear, protocols, target.port);
   if (protocol === 'https' || protocol === 'http') return serveHttp(stream, flow, tools, clear, protocol);
   if (verdict.decision === 'deny') {
-    await written(door, flowEvent(flow, null, pick(verdict)));
+    await written(door, flowEvent(flow, protocol, pick(verdict)));
     return;
   }
   await serveOpaque(stream, flow, clear, head, protocol);
@@ -76,6 +79,22 @@ function silenceOf(verdict: FlowVerdict, port: number, limits: DoorLimits): numb
     return verdict.protocols.includes('tcp') ? limits.silenceMs : limits.handshakeMs;
   if (CLIENT_FIRST_PORTS.includes(port)) return limits.handshakeMs;
   return SERVER_FIRST_PORTS.includes(port) ? limits.silenceMs : limits.deniedSilenceMs;
+}
+
+/** A client that has ended its side may still want to hear what a server says that speaks first. */
+async function onlyListens(stream: Duplex, verdict: FlowVerdict): Promise<boolean> {
+  if (verdict.decision !== 'allow' || !verdict.protocols.includes('tcp')) return false;
+  // A reset stream of HTTP/2 tells an end first.
+  await new Promise(setImmediate);
+  return !stream.destroyed;
+}
+
+/** Whoever looks for open doors leaves no bytes, but a record. */
+function wordless(verdict: FlowVerdict): Decided {
+  if (verdict.decision === 'deny') return pick(verdict);
+  const { reason } = { reason: 'its client left without a word', ...verdict };
+  const decision = verdict.decision === 'ask' ? 'deny' : 'allow';
+  return { decision, ruleId: null, reason };
 }
 
 async function serveHttp(
@@ -142,7 +161,10 @@ async function serveOpaque(
   }
   const allowed: Decided = { decision: 'allow', ruleId: verdict.ruleId, reason: null };
   if (!(await written(door, { ...flowEvent(flow, protocol, allowed), begun: true }))) return;
-  if (stream.destroyed) return;
+  if (stream.destroyed) {
+    await written(door, flowEvent(flow, protocol, allowed));
+    return;
+  }
   const pieces = areMany(door.flows) ? new Pieces() : null;
   const dialed = await dial(door.parts, door.limits, target, verdict, pieces?.reading);
   if (!('socket' in dialed)) {

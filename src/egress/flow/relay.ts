@@ -36,7 +36,9 @@ export function relay(flow: Duplex, upstream: Duplex, head: Buffer | null, count
       closed();
     });
     // A reset stream of HTTP/2 tells an end first.
-    side.once('end', () => setImmediate(() => (wasReset(side) ? breakBoth() : other.end())));
+    const ended = () => setImmediate(() => (wasReset(side) ? breakBoth() : other.end()));
+    if (side.readableEnded) ended();
+    else side.once('end', ended);
     if (side.destroyed) {
       breakBoth();
       closed();

@@ -5,6 +5,7 @@ import type { RequestEvent } from '../audit/event.ts';
 import { settle, written } from '../flow/context.ts';
 import { hostText } from '../names/canonical-host.ts';
 import { withoutQuery } from '../policy/path.ts';
+import { privately } from '../policy/reason.ts';
 import type { Allowed } from '../policy/verdict.ts';
 import type { Call, Outcome, Sent } from './call.ts';
 import { type Download, withHeaders } from './downloads.ts';
@@ -132,8 +133,11 @@ async function send(
   if (shaped && 'refused' in shaped) return await refuse(shaped);
   for (let tries = 1; ; tries++) {
     const ready = await origins.ready(verdict, call.version === 2);
-    if ('denied' in ready)
-      return denial({ ruleId: ready.ruleId ?? verdict.ruleId, reason: ready.denied }, []);
+    if ('denied' in ready) {
+      const allowWith = ready.isPrivate ? privately(flow.target, http.protocol, call.read.head) : null;
+      const denied = { ruleId: ready.ruleId ?? verdict.ruleId, reason: ready.denied, allowWith };
+      return denial(denied, flow.door.parts.denialHint({ decision: 'deny', ...denied }));
+    }
     if ('failed' in ready) return failure(502, ready.failed, verdict.ruleId);
     const prepared = await prepare(call, http, verdict);
     if ('refused' in prepared) return await refuse(prepared);

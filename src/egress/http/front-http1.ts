@@ -69,11 +69,16 @@ export class FrontHttp1 {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => {});
+    // Node has let go of the connection, and the answer before would still be written to it.
+    if (isAnswering(socket)) {
+      this.#tooEarly(request, socket);
+      return;
+    }
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket as never);
     response.once('finish', () => socket.end());
-    socket.on('error', () => {});
     if (head.length > 0) socket.unshift(head);
     this.#take(request, response, socket);
   }
@@ -108,6 +113,13 @@ export class FrontHttp1 {
     } else await exchange(call, http);
   }
 
+  #tooEarly({ method = '?', url = '' }: IncomingMessage, socket: Duplex): void {
+    const connection = this.#connections.get(socket);
+    const why = 'it wants to switch behind a request that is not answered yet';
+    if (connection) void refuseHead(connection.http, { method, path: url }, { status: 400, why });
+    abort(socket);
+  }
+
   /** What cannot be read is answered once and the connection closed; what was under way ends with it. */
   #broken(error: NodeJS.ErrnoException, socket: Duplex): void {
     const connection = this.#connections.get(socket);
@@ -127,6 +139,10 @@ export class FrontHttp1 {
 }
 
 function ignore(): void {}
+
+function isAnswering(socket: Duplex): boolean {
+  return Boolean((socket as { _httpMessage?: ServerResponse })._httpMessage);
+}
 
 function badOf(code: string | undefined): BadHead {
   if (code === 'HPE_HEADER_OVERFLOW') return { status: 431, why: 'the head of the request is too long' };

@@ -19,7 +19,7 @@ import type { HttpFlow } from './http-flow.ts';
 import { type ReadHead, readHttp2 } from './read-head.ts';
 import { answerOf, type Client, failure, type Refusal } from './refusal.ts';
 import { refuseHead } from './refuse-head.ts';
-import { objectOf } from './send-http2.ts';
+import { objectOf, REPEATS_PASS, sendTrailers } from './send-http2.ts';
 
 const MAX_STREAMS = 100;
 /** An emulated guest takes 30 ms to hear of more room: a few flows may have more under way. */
@@ -39,6 +39,7 @@ export function serveHttp2(socket: Duplex, http: HttpFlow, { headerBytes }: Door
     },
     maxHeaderListPairs: MAX_HEADER_PAIRS,
     maxSessionMemory: MAX_SESSION_MIB,
+    ...REPEATS_PASS,
   });
   session.setLocalWindowSize(4 * windowBytes);
   session.on('error', () => {});
@@ -128,7 +129,7 @@ class Http2Call implements Call {
   begin({ status, headers, bodiless }: ResponseHead) {
     const stream = this.body;
     let sent: HeaderList = [];
-    stream.on('wantTrailers', () => stream.sendTrailers(objectOf(sent)));
+    stream.on('wantTrailers', () => sendTrailers(stream, sent));
     stream.respond(
       { ':status': status, ...objectOf(headers) },
       { endStream: bodiless, waitForTrailers: !bodiless },

@@ -3,7 +3,7 @@
 
 import type { SecureContext } from 'node:tls';
 import type { FlowContext } from '../flow/context.ts';
-import { dial, grantKey } from '../flow/dial.ts';
+import { type Dialed, dial, grantKey } from '../flow/dial.ts';
 import { Pieces } from '../flow/pieces.ts';
 import { areMany, bufferBytes, idleOriginMs } from '../flow/share.ts';
 import type { Grant } from '../policy/verdict.ts';
@@ -15,7 +15,7 @@ import { Http2Origin } from './send-http2.ts';
 export interface Ready {
   send(outgoing: Outgoing): Sent;
 }
-export type Readied = Ready | { denied: string; ruleId: string | null } | { failed: string };
+export type Readied = Ready | Exclude<Dialed, { socket: unknown }>;
 
 interface Kept {
   address: string;

@@ -6,6 +6,7 @@ import {
   type ClientHttp2Stream,
   connect,
   constants,
+  type Http2Stream,
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
 } from 'node:http2';
@@ -19,6 +20,8 @@ const WIDE_WINDOW_BYTES = 1024 * 1024;
 const NARROW_WINDOW_BYTES = 64 * 1024;
 const MANY_REQUESTS = 16;
 const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
+/** Node throws where a header that it knows as single stands there twice, as many origins have it. */
+export const REPEATS_PASS = { strictSingleValueFields: false };
 
 export class Http2Origin {
   readonly #session: ClientHttp2Session;
@@ -31,6 +34,7 @@ export class Http2Origin {
     this.#session = connect('https://origin', {
       createConnection: () => socket,
       maxHeaderListPairs: 512,
+      ...REPEATS_PASS,
       settings: {
         enablePush: false,
         initialWindowSize: wide ? WIDE_WINDOW_BYTES : NARROW_WINDOW_BYTES,
@@ -66,7 +70,7 @@ export class Http2Origin {
     stream.on('trailers', (_: IncomingHttpHeaders, __: number, raw?: string[]) => {
       trailers = trailersOf(pairsOf(raw ?? []));
     });
-    stream.on('wantTrailers', () => stream.sendTrailers(objectOf(trailersOf(sent))));
+    stream.on('wantTrailers', () => sendTrailers(stream, trailersOf(sent)));
     stream.on('response', (_, flags, raw?: string[]) => {
       const headers = pairsOf(raw ?? []);
       const ended = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
@@ -128,6 +132,15 @@ function headersOf({ method, path, scheme, authority, headers, body, wantsTraile
     ...(body.kind === 'length' && { 'content-length': String(body.bytes) }),
     ...(wantsTrailers && { te: 'trailers' }),
   };
+}
+
+/** Called from events, where what is thrown would end the whole door. */
+export function sendTrailers(stream: Http2Stream, trailers: HeaderList): void {
+  try {
+    stream.sendTrailers(objectOf(trailers));
+  } catch {
+    abort(stream);
+  }
 }
 
 /** Repeated names become lists. */

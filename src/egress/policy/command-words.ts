@@ -37,6 +37,10 @@ function remedyFor(command: string, host: string, why: string, remedy: string): 
     return `name a port of this computer: ${command} --host-service 5432`;
   if (/"network": "open"/.test(remedy))
     return 'name the hosts; to reach every public one: warren up --network open';
-  if (/\{"cidr": /.test(remedy)) return `a range of addresses: ${command} 10.1.0.0/16`;
+  if (/"allowPrivate": true/.test(remedy)) return `if that is meant: ${command} ${host} --private`;
+  const [, better] = /^write "([\w.*-]+)"$/.exec(remedy) ?? /: write ([\d.:a-f]+\/\d+)$/.exec(why) ?? [];
+  if (better && /ASCII|prefix/.test(why)) return `${command} ${better}`;
+  if (/\{"cidr": |a range such as/.test(remedy))
+    return `a range of addresses: ${command} 10.1.0.0/16 --private`;
   return remedy;
 }

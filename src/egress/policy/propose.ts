@@ -33,7 +33,7 @@ export function proposeRules(events: Iterable<AuditEvent>): Proposal {
     );
     if ('refused' in host) continue;
     const text = hostText(host);
-    const why = objection(event, host);
+    const why = objection(event, host) ?? unheard(event);
     if (why !== null) {
       left.set(text, why);
       continue;
@@ -62,6 +62,13 @@ function objection(event: AuditEvent, host: Host): string | null {
     return 'it is this computer: write {"hostService": PORT} if that is meant';
   const { refused } = vetAddresses([host.address], { allowPrivate: false, ownAddresses: [] });
   return refused.length > 0 ? refused[0]!.why : null;
+}
+
+/** A look at whether something listens is no wish to talk to it. */
+function unheard({ kind, port, ...event }: AuditEvent): string | null {
+  if (kind !== 'flow' || port === null || [80, 443].includes(port)) return null;
+  if ('protocol' in event && event.protocol !== null) return null;
+  return `nothing was sent to port ${port}: if it is meant, write {"host": …, "ports": [${port}], "protocol": "tcp"}`;
 }
 
 function note(seen: Seen, protocol: Protocol, port: number, method: string | null): void {

@@ -38,6 +38,12 @@ export function nothingAllows(what: string, remedy: string | null, otherPorts: n
   return { decision: 'deny', ruleId: null, reason: `${what}: no rule allows it${only}`, allowWith: remedy };
 }
 
+/** What would let the same requests go where the name leads to private addresses. */
+export function privately(target: Target, protocol: 'http' | 'https', { method }: RequestHead): string {
+  const methods = /^[A-Z]{1,20}$/.test(method) ? ` --method ${method}` : '';
+  return `${allowWith(target, protocol)}${methods} --private`;
+}
+
 /** `example.com`, `example.com:8443 --tcp`, `example.com --method PUT --path /me/x`; null when nothing should. */
 export function allowWith(
   { host, port }: Target,

@@ -1,6 +1,7 @@
 // To where an entry of a policy is about: a name, everything under a name, or addresses. What would match more than
 // its writer can mean is refused, with the way out.
 
+import { domainToASCII } from 'node:url';
 import { getPublicSuffix, parse as parseDomain } from 'tldts';
 import { canonicalAddress, parseCidr } from '../names/address.ts';
 import { canonicalHost, parsePort } from '../names/canonical-host.ts';
@@ -39,7 +40,7 @@ export function parseWhere(text: string, effect: 'allow' | 'deny'): Where | Obje
     };
   if (text.includes('*')) return parseWildcard(text, effect);
   const host = canonicalHost(text);
-  if ('refused' in host) return { refused: host.refused, remedy: NAME_IT };
+  if ('refused' in host) return { refused: host.refused, remedy: inAscii(text) ?? NAME_IT };
   if (host.kind === 'address') return parseRange(host.address, effect);
   const domain = parseDomain(host.name);
   if (effect === 'allow' && domain.isIcann && domain.publicSuffix === host.name)
@@ -68,7 +69,8 @@ function parseWildcard(text: string, effect: 'allow' | 'deny'): Where | Objectio
   if (base === '' || base.includes('*'))
     return { refused: 'a * may only stand for what is before a dot', remedy: 'write "*.example.com"' };
   const host = canonicalHost(base);
-  if ('refused' in host) return { refused: host.refused, remedy: 'write "*.example.com"' };
+  if ('refused' in host)
+    return { refused: host.refused, remedy: inAscii(base, '*.') ?? 'write "*.example.com"' };
   if (host.kind === 'address')
     return { refused: 'addresses have no subdomains', remedy: 'write a range: {"cidr": "10.1.0.0/16"}' };
   if (effect === 'allow' && getPublicSuffix(host.name, { allowPrivateDomains: true }) === host.name)
@@ -77,6 +79,13 @@ function parseWildcard(text: string, effect: 'allow' | 'deny'): Where | Objectio
       remedy: `name the hosts, such as "example.${host.name}"`,
     };
   return { kind: 'under', suffix: host.name };
+}
+
+/** As a browser would ask for it. */
+function inAscii(text: string, before = ''): string | null {
+  const ascii = domainToASCII(text);
+  const host = canonicalHost(ascii);
+  return ascii !== text && 'name' in host ? `write "${before}${host.name}"` : null;
 }
 
 function schemeObjection(): Objection {

@@ -1,5 +1,6 @@
 // Reads the values of secrets, in the process of the door that needs them and not before. Kept in memory for a minute;
-// never written, never in an error. Limits: 10 s and 64 KiB a command, 64 KiB a file.
+// never written, never in an error. Limits: 10 s and 64 KiB a command, 64 KiB a file, and once in 10 s whatever a guest
+// does: a command may ask its person something.
 
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
@@ -8,24 +9,36 @@ import type { SecretBinding, SecretSource } from './binding.ts';
 import type { SecretValues } from './substitute.ts';
 
 const KEPT_MS = 60_000;
+const AGAIN_MS = 10_000;
 const COMMAND_MS = 10_000;
 const MAX_READ_BYTES = 64 * 1024;
 
+interface Kept {
+  source: SecretSource;
+  value: Promise<string>;
+  askedMs: number;
+  untilMs: number;
+}
+
 export function secretValues(now: () => number = () => performance.now()): SecretValues {
-  const kept = new Map<string, { source: SecretSource; value: Promise<string>; untilMs: number }>();
+  const kept = new Map<string, Kept>();
   return {
     async valueOf({ name, source }: SecretBinding) {
       const known = kept.get(name);
       if (known && known.source === source && known.untilMs > now()) return await known.value;
       const value = readSource(source);
-      const mine = { source, value, untilMs: now() + KEPT_MS };
+      const mine = { source, value, askedMs: now(), untilMs: now() + KEPT_MS };
       kept.set(name, mine);
       value.catch(() => {
-        if (kept.get(name) === mine) kept.delete(name);
+        mine.untilMs = now() + AGAIN_MS;
       });
       return await value;
     },
     drop: (name) => void kept.delete(name),
+    doubt(name) {
+      const known = kept.get(name);
+      if (known) known.untilMs = Math.min(known.untilMs, known.askedMs + AGAIN_MS);
+    },
   };
 }
 

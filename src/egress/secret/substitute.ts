@@ -11,8 +11,10 @@ import { ReplacingStream } from './replace.ts';
 export interface SecretValues {
   /** Rejects with an error whose message is the end of a sentence, without the value. */
   valueOf(binding: SecretBinding): Promise<string>;
-  /** It may have changed: ask its source again. */
+  /** It has changed: ask its source again. */
   drop(name: string): void;
+  /** An origin refused it: ask its source again, but not all the time. */
+  doubt(name: string): void;
 }
 
 export interface DoorSecrets extends Secrets {
@@ -131,7 +133,7 @@ export function createSecrets(initial: readonly SecretBinding[], values: SecretV
     },
 
     rejected(names) {
-      for (const name of names) values.drop(name);
+      for (const name of names) values.doubt(name);
     },
   };
 }

@@ -38,7 +38,8 @@ export async function changeRules(
     const { name } = sandbox.record;
     throw inCommandWords(WarrenError.from(error), { name, effect, hosts: request.hosts });
   }
-  const changed = await edit(conductor, sandbox, scope, (rules) =>
+  const how = { effect, ...(request.remove && { removed: true as const }) };
+  const changed = await edit(conductor, sandbox, scope, how, (rules) =>
     request.remove ? withoutEntries(rules, effect, entries) : withEntries(rules, effect, entries),
   );
   const notices = effect === 'allow' && !request.remove ? await stillDenied(conductor, sandbox, request) : [];
@@ -58,7 +59,8 @@ export async function answerQuestion(
   if (answer === 'sandbox' || answer === 'project' || answer === 'never') {
     const effect = answer === 'never' ? 'deny' : 'allow';
     const scope = answer === 'project' ? 'project' : 'sandbox';
-    await edit(conductor, sandbox, scope, (rules) => withEntries(rules, effect, [entryForQuestion(asked)]));
+    const entries = [entryForQuestion(asked)];
+    await edit(conductor, sandbox, scope, { effect }, (rules) => withEntries(rules, effect, entries));
   }
   await conductor.journal(sandbox, 'answered', { host: asked.host, port: asked.port, answer });
   return questions.answer(id, answer !== 'no' && answer !== 'never');
@@ -95,6 +97,7 @@ async function edit(
   conductor: Conductor,
   sandbox: Sandbox,
   scope: RuleScope,
+  how: { effect: 'allow' | 'deny'; removed?: true },
   change: (rules: RulesFile) => { lists: RulesFile; changed: Entry[] },
 ): Promise<Entry[]> {
   const { layout } = conductor.rooms;
@@ -113,7 +116,7 @@ async function edit(
     },
   );
   if (changed.length > 0) {
-    await conductor.journal(sandbox, 'policy-changed', { scope, entries: changed });
+    await conductor.journal(sandbox, 'policy-changed', { scope, ...how, entries: changed });
     await conductor.doors.policyChanged(({ record }) =>
       scope === 'sandbox' ? record.id === id : record.repository?.root === repository?.root,
     );

@@ -39,10 +39,11 @@ export async function networkView(conductor: Conductor, { record }: Sandbox): Pr
       rules: rules.filter(({ id }) => !id.startsWith('profile:')).length,
       trust,
       broken: null,
+      remedy: null,
       doorPid,
     };
   } catch (error) {
-    const broken = WarrenError.from(error).message;
-    return { mode: 'none', profiles: [], rules: 0, trust: 'absent', broken, doorPid };
+    const { message: broken, remedy = null } = WarrenError.from(error);
+    return { mode: 'none', profiles: [], rules: 0, trust: 'absent', broken, remedy, doorPid };
   }
 }

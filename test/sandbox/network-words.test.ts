@@ -1,0 +1,92 @@
+// What the commands about the network print for a person.
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { ruleLines } from '../../src/cli/rule-lines.ts';
+import { trustLines } from '../../src/cli/trust-lines.ts';
+import type { RuleView } from '../../src/protocol/policy.ts';
+
+const rule = (id: string, where: string, more: Partial<RuleView> = {}): RuleView => ({
+  ...{ id, where, effect: 'allow', speaks: ['https:443'], methods: null, paths: null, git: null },
+  ...{ allowPrivate: false, comment: null, ...more },
+});
+const files = { sandbox: '/s', project: '/p', repository: '/r/warren.json', user: '/u' };
+
+describe('rules', () => {
+  const rules = [
+    rule('sandbox:deny[0]:*.evil.example', '*.evil.example', { effect: 'deny', speaks: [] }),
+    rule('answer:allow[0]:db.example', 'db.example', { speaks: ['tcp:5432'], allowPrivate: true }),
+    rule('project:allow[0]:a\u202e.example', 'a\u202e.example', { comment: '\u001b[2Jours' }),
+    rule('profile:git-hosts[1]:github.com', 'release-assets.githubusercontent.com', {
+      methods: ['GET', 'HEAD'],
+      paths: ['/*/*/archive/*', '/*/*/releases/download/*', '/*/*/raw/*'],
+    }),
+  ];
+
+  it('stand under where they come from, within a terminal', () => {
+    const lines = ruleLines({ rules, files }, 80);
+    assert.deepEqual(
+      lines.filter((line) => !line.startsWith(' ')),
+      ['of this sandbox: /s', 'of all sandboxes of this project: /p', '/r/warren.json', 'profile git-hosts'],
+    );
+    assert.match(lines[1]!, /^ {2}deny {3}\*\.evil\.example +everything$/);
+    assert.match(lines[3]!, /^ {2}allow {2}db\.example +tcp:5432; private addresses$/);
+    for (const line of lines) assert.ok(line.length <= 80, line);
+    assert.doesNotMatch(lines.join(''), /[\u001b\u202e]/);
+  });
+
+  it('are a line each where nobody looks', () => {
+    const lines = ruleLines({ rules, files }, null);
+    assert.equal(lines.length, 8);
+    assert.match(lines.at(-1)!, /raw\/\*$/);
+  });
+});
+
+describe('what a repository asks for', () => {
+  const asks = { network: 'open', egress: { profiles: ['npm'], allow: ['a.example', { host: 'b\u001b' }] } };
+
+  it('is an entry a line', () => {
+    const lines = trustLines({ asks, trusted: null });
+    assert.deepEqual(lines.slice(0, 3), ['  network "open"', '  profiles "npm"', '  allow "a.example"']);
+    assert.doesNotMatch(lines.join(''), /\u001b/);
+  });
+
+  it('shows what differs from what was trusted', () => {
+    const trusted = { egress: { allow: ['a.example', 'old.example'], profiles: ['npm'] } };
+    assert.deepEqual(
+      trustLines({ asks, trusted }).map((line) => line.slice(0, 12)),
+      ['- allow "old', '+ network "o', '  profiles "', '  allow "a.e', '+ allow {"ho'],
+    );
+  });
+});
+
+describe('a command that cannot be read', () => {
+  const warren = join(import.meta.dirname, '../../bin/warren');
+  const fails = async (...args: string[]) =>
+    await promisify(execFile)(warren, args).then(
+      () => assert.fail('it was read'),
+      ({ code, stderr }) => ({ code, stderr: String(stderr) }),
+    );
+
+  for (const [words, help] of [
+    [['policy', 'allow', 'demo', '--nope'], 'warren policy allow --help'],
+    [['audit'], 'warren audit --help'],
+    [['policy', 'allo'], 'warren policy --help'],
+    [['nope'], 'warren --help'],
+  ] as const)
+    it(words.join(' '), async () => {
+      const { code, stderr } = await fails(...words);
+      assert.equal(code, 2);
+      assert.match(stderr, /^error: cannot read the command: /);
+      assert.ok(stderr.endsWith(`\n  try: ${help}\n`), stderr);
+    });
+
+  it('has help that tells no empty defaults', async () => {
+    const { stdout } = await promisify(execFile)(warren, ['policy', 'allow', '--help']);
+    assert.match(stdout, /--method <method> +only this method \(repeatable\)\n/);
+    assert.doesNotMatch(stdout, /default: \[\]/);
+  });
+});
