@@ -56,7 +56,7 @@ const PACKAGES = [
   'python3',
   'sudo',
 ];
-const RECIPE = 2;
+const RECIPE = 3;
 
 /** Debian 13, minimal, with what a developer and an agent reach for first. */
 export function defaultEnvironment(): DefaultEnvironment {

@@ -14,6 +14,8 @@ export function customizeHooks(user: string, exchange: string): string[] {
     'install -d -o 1000 -g 1000 "$1/workspaces"',
     // Without manuals the folder is missing, and packages that link theirs into it (Java's) cannot be installed.
     'install -d "$1/usr/share/man/man1"',
+    // What comes over TLS can be kept for all sandboxes (docs/CACHES.md); these two hosts are served so as well.
+    `sed -i -E 's,http://(deb|security)\\.debian\\.org/,https://\\1.debian.org/,' "$1/etc/apt/sources.list"`,
     `printf 'LANG=C.UTF-8\\n' > "$1/etc/default/locale"`,
     'rm -f "$1/etc/resolv.conf" && : > "$1/etc/resolv.conf" && : > "$1/etc/machine-id"',
     `printf 'warren\\n' > "$1/etc/hostname" && printf '127.0.0.1 localhost\\n::1 localhost\\n' > "$1/etc/hosts"`,

@@ -12,9 +12,13 @@ const ENDING_MS = 5000;
 const LOOK_MS = 20;
 
 /** Whether the machine, whose memory is in `folder`, was ended by a full disk. Waits only while the disk is full. */
-export async function endedByFullDisk(machine: Machine, folder: string): Promise<boolean> {
+export async function endedByFullDisk(
+  machine: Pick<Machine, 'alive'>,
+  folder: string,
+  freeNow = freeMib,
+): Promise<boolean> {
   const untilMs = performance.now() + ENDING_MS;
-  while ((await freeMib(folder)) < OUT_OF_ROOM_MIB) {
+  while ((await freeNow(folder)) < OUT_OF_ROOM_MIB) {
     if (!machine.alive) return true;
     if (performance.now() > untilMs) return false;
     await sleep(LOOK_MS);

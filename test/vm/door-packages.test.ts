@@ -99,6 +99,12 @@ describe('a package manager in a machine', { timeout: 400_000 }, () => {
     assert.match(put.stdout, /only GET, HEAD may be/);
   });
 
+  it('apt has sources whose packages can be kept for all sandboxes: over TLS', async () => {
+    const { stdout } = await guest('cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null');
+    assert.match(stdout, /^deb https:\/\/deb\.debian\.org\/debian trixie main$/m);
+    assert.doesNotMatch(stdout, /http:/);
+  });
+
   it('apt installs from an archive, and says which it may not reach', async () => {
     const from = (host: string) =>
       guest(

@@ -72,7 +72,6 @@ describe('kill -9 of the daemon', () => {
             (args) =>
               args.some((arg) => arg.startsWith('warren-')) && args.some((arg) => arg.includes(warren.home)),
           ).length === 0 || undefined,
-        10_000,
       );
     }
   });

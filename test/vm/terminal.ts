@@ -13,6 +13,10 @@ export interface Terminal {
   close(): void;
 }
 
+/** Whole builds may come before it. */
+const SHOWN_MS = 180_000;
+/** Each look starts a program. */
+const LOOK_MS = 50;
 let opened = 0;
 
 /** 100 columns, 30 lines; a shell of this computer follows when the command has ended. */
@@ -21,6 +25,7 @@ export function openTerminal(warren: Warren, args: string[], cwd = warren.home):
   const tmux = (...words: string[]) =>
     execFileSync('tmux', ['-L', name, ...words], {
       encoding: 'utf8',
+      stdio: 'pipe',
       cwd,
       env: { ...warren.env, TERM: 'xterm-256color' },
     });
@@ -43,7 +48,7 @@ export function openTerminal(warren: Warren, args: string[], cwd = warren.home):
     type: (...keys) => void tmux('send-keys', ...keys),
     shows: async (pattern) => {
       try {
-        return await until(String(pattern), () => (pattern.test(screen()) ? true : undefined), 30_000);
+        return await until(String(pattern), () => pattern.test(screen()) || undefined, SHOWN_MS, LOOK_MS);
       } catch (error) {
         throw new Error(`${(error as Error).message}; the screen shows:\n${screen()}`);
       }

@@ -58,6 +58,9 @@ export class FrontHttp1 {
   serve(socket: Duplex, http: HttpFlow): void {
     this.#connections.set(socket, { http, last: Promise.resolve(), waiting: 0 });
     this.#server.emit('connection', socket);
+    // Node's parser takes the bytes of a TLS socket from its handle, which goes on when the parser was paused because answers
+    // wait to be taken: the next request would break the connection (HPE_PAUSED). It gives that up for a listener.
+    socket.on('data', ignore).off('data', ignore);
   }
 
   close(): void {
@@ -134,6 +137,8 @@ export class FrontHttp1 {
     );
   }
 }
+
+function ignore(): void {}
 
 function isAnswering(socket: Duplex): boolean {
   return Boolean((socket as { _httpMessage?: ServerResponse })._httpMessage);
