@@ -15,6 +15,7 @@ import * as requestHead from './request-head.ts';
 import * as requestPath from './request-path.ts';
 import { keptSeeds } from './seeds.ts';
 import * as sshRequest from './ssh-request.ts';
+import * as stableName from './stable-name.ts';
 import * as tarIndex from './tar-index.ts';
 import type { Target } from './target.ts';
 
@@ -33,6 +34,7 @@ const all: Record<string, Target> = {
   'request-head': requestHead,
   'request-path': requestPath,
   'ssh-request': sshRequest,
+  'stable-name': stableName,
   'tar-index': tarIndex,
 };
 
