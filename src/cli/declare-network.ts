@@ -1,7 +1,7 @@
 // The commands about the network of sandboxes: forwards, audit, policy, secrets.
 
 import type { Command } from 'commander';
-import { action, collect, under } from './declare.ts';
+import { action, collect, parseCount, under } from './declare.ts';
 
 export function declareNetwork(program: Command): void {
   const forward = under(
@@ -31,11 +31,12 @@ export function declareNetwork(program: Command): void {
   );
   const audit = under(program, 'audit <name>', 'tell what wanted out of a sandbox, and what became of it', [
     'warren audit demo --denied',
-    'warren audit demo --follow',
+    'warren audit demo --follow --tail 20',
     'warren audit verify demo',
   ])
     .option('-f, --follow', 'go on with what comes')
     .option('--denied', 'only what was not let through')
+    .option('-n, --tail <count>', 'only the newest records', parseCount)
     .option('--json', 'a JSON object a line')
     .action(
       action(async (name: string, options) => (await import('./commands/audit.ts')).audit(name, options)),

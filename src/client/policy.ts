@@ -69,6 +69,8 @@ export function answerQuestion(
 export interface AuditOptions {
   follow: boolean;
   denied: boolean;
+  /** Only the newest, so many. */
+  tail?: number | null;
   signal?: AbortSignal;
 }
 
@@ -76,11 +78,11 @@ export interface AuditOptions {
 export async function readAudit(
   transport: Transport,
   name: string,
-  { follow, denied, signal }: AuditOptions,
+  { follow, denied, tail = null, signal }: AuditOptions,
   onRecord: (record: AuditRecordView) => unknown,
 ): Promise<void> {
   const options = { onEvent: onRecord, ...(signal && { signal }) };
-  await callStreamed(transport, `${sandboxPath(name)}/audit`, { follow, denied }, options);
+  await callStreamed(transport, `${sandboxPath(name)}/audit`, { follow, denied, tail }, options);
 }
 
 export function verifyAudit(transport: Transport, name: string): Promise<AuditCheck> {

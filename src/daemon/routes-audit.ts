@@ -6,7 +6,11 @@ import { checkAudit, tellAudit } from '../sandbox/network/audit.ts';
 import { parse } from './parse.ts';
 import type { Route } from './route.ts';
 
-const filterSchema = v.object({ follow: v.boolean(), denied: v.boolean() });
+const filterSchema = v.object({
+  follow: v.boolean(),
+  denied: v.boolean(),
+  tail: v.optional(v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000_000))), null),
+});
 
 export const auditRoutes: Route[] = [
   {

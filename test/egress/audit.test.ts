@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { AuditFile, rotated } from '../../src/egress/audit/audit-file.ts';
 import { type AuditEvent, writtenPath } from '../../src/egress/audit/event.ts';
-import { readAudit, verifyAudit } from '../../src/egress/audit/read.ts';
+import { newestFrom, readAudit, verifyAudit } from '../../src/egress/audit/read.ts';
 import { openDoor, say } from './fake-guest.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'warren-audit-'));
@@ -56,6 +56,18 @@ describe('a record', () => {
     assert.equal(writtenPath('/a'), '/a');
     assert.ok(JSON.stringify(writtenPath('\x01'.repeat(9000))).length < 1100);
   });
+});
+
+it('the newest records begin at a number', async () => {
+  const path = newPath();
+  const file = await AuditFile.open(path);
+  for (let at = 0; at < 10; at++) await file.write(event(at % 2 === 0 ? 'even' : 'odd'));
+  await file.close();
+  const from = (count: number) => newestFrom(path, count, ({ host }) => host === 'even');
+  assert.deepEqual(
+    [await from(1), await from(2), await from(4), await from(5), await from(6)],
+    [9, 7, 3, 0, 0],
+  );
 });
 
 describe('an audit file', () => {

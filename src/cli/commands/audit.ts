@@ -10,6 +10,7 @@ interface AuditFlags {
   follow?: boolean;
   json?: boolean;
   denied?: boolean;
+  tail?: number;
 }
 
 /** With `--json`, a record a line: an audit has no end that a list could wait for. */
@@ -25,7 +26,12 @@ export async function audit(name: string, flags: AuditFlags): Promise<void> {
   const leave = new AbortController();
   const onSignal = () => leave.abort();
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
-  const options = { follow: flags.follow === true, denied: flags.denied === true, signal: leave.signal };
+  const options = {
+    follow: flags.follow === true,
+    denied: flags.denied === true,
+    tail: flags.tail ?? null,
+    signal: leave.signal,
+  };
   try {
     await withClient((client) => readAudit(client.transport, name, options, tell));
   } catch (error) {

@@ -14,6 +14,18 @@ export async function* readAudit(path: string): AsyncGenerator<AuditRecord> {
   }
 }
 
+/** The number from which on there are `count` that count; 0 when there are no more than that. */
+export async function newestFrom(
+  path: string,
+  count: number,
+  counts: (record: AuditRecord) => boolean,
+): Promise<number> {
+  const numbers: number[] = [];
+  let at = 0;
+  for await (const record of readAudit(path)) if (counts(record)) numbers[at++ % count] = record.seq;
+  return at > count ? numbers[at % count]! : 0;
+}
+
 /** The newest that parses; null when there is none. */
 export async function lastAuditRecord(path: string): Promise<Position | null> {
   for (const file of (await auditFiles(path)).reverse()) {

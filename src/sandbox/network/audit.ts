@@ -1,7 +1,8 @@
 // Reads the audit of a sandbox for a person or a program.
 
+import type { AuditRecord } from '../../egress/audit/chain.ts';
 import { followAudit } from '../../egress/audit/follow.ts';
-import { readAudit, verifyAudit } from '../../egress/audit/read.ts';
+import { newestFrom, readAudit, verifyAudit } from '../../egress/audit/read.ts';
 import { doorFiles, sandboxFiles } from '../../host/layout.ts';
 import type { AuditCheck } from '../../protocol/policy.ts';
 import type { Conductor } from '../conductor.ts';
@@ -12,22 +13,27 @@ export interface AuditFilter {
   follow: boolean;
   /** Only what was not let through. */
   denied: boolean;
+  /** Begins with the newest, so many; null: with the oldest. */
+  tail: number | null;
 }
 
 export async function tellAudit(
   conductor: Conductor,
   sandbox: Sandbox,
-  { follow, denied }: AuditFilter,
+  { follow, denied, tail }: AuditFilter,
   signal: AbortSignal,
   emit: (record: unknown) => Promise<void>,
 ): Promise<void> {
   const path = auditOf(conductor, sandbox);
+  const isMeant = (record: AuditRecord) => !denied || record.decision !== 'allow';
+  const from =
+    tail === null ? 0 : await newestFrom(path, tail, (record) => isMeant(record) && !('begun' in record));
   const gone = new AbortController();
   void conductor.doors.questions(sandbox.record.id).ended.then(() => gone.abort());
   const records = follow ? followAudit(path, AbortSignal.any([signal, gone.signal])) : readAudit(path);
   for await (const record of records) {
     if (signal.aborted) return;
-    if (!denied || record.decision !== 'allow') await emit(record);
+    if (record.seq >= from && isMeant(record)) await emit(record);
   }
 }
 
