@@ -9,7 +9,7 @@ import type { Route } from './route.ts';
 const filterSchema = v.object({
   follow: v.boolean(),
   denied: v.boolean(),
-  tail: v.optional(v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000_000))), null),
+  tail: v.optional(v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(4_000_000))), null),
 });
 
 export const auditRoutes: Route[] = [

@@ -29,7 +29,8 @@ export function checkSecret(request: SecretAddRequest, root: string | null): Sto
     if (objection)
       throw wrong(
         `cannot bind secret "${name}" to ${JSON.stringify(host.slice(0, 255))}: ${objection.refused}`,
-        objection.remedy,
+        // In a file of rules it would be written otherwise.
+        /[{}]/.test(objection.remedy) ? `warren secret add ${name} --host api.example.com` : objection.remedy,
       );
   }
   if (like !== null && !isShape(like))

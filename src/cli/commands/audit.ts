@@ -1,10 +1,15 @@
 // `warren audit`, `audit verify`.
 
 import { readAudit, verifyAudit } from '../../client/policy.ts';
+import { WarrenError } from '../../protocol/error.ts';
 import type { AuditRecordView } from '../../protocol/policy.ts';
 import { AuditLines } from '../audit-line.ts';
 import { withClient } from '../context.ts';
 import { dim, plural, print, printJson, say } from '../terminal.ts';
+
+/** A request and the flow around it: its end and the flow's count. */
+const RECORDS_PER_LINE = 4;
+const MOST_RECORDS = 4_000_000;
 
 interface AuditFlags {
   follow?: boolean;
@@ -15,13 +20,25 @@ interface AuditFlags {
 
 /** With `--json`, a record a line: an audit has no end that a list could wait for. */
 export async function audit(name: string, flags: AuditFlags): Promise<void> {
+  const { tail = null } = flags;
+  if (tail === 0)
+    throw new WarrenError({
+      code: 'usage.tail',
+      message: 'cannot show the newest 0 records',
+      remedy: `warren audit ${name} --tail 20`,
+    });
   const lines = new AuditLines();
   let shown = 0;
+  // Some records are no line: the last lines are in more of the newest records.
+  const byLine = tail !== null && !flags.json && !flags.follow;
+  const held: string[] = [];
   const tell = (record: AuditRecordView) => {
     const line = flags.json ? JSON.stringify(record) : lines.line(record);
     if (line === null) return;
     shown++;
-    print(line);
+    if (!byLine) return print(line);
+    held.push(line);
+    if (held.length > tail) held.shift();
   };
   const leave = new AbortController();
   const onSignal = () => leave.abort();
@@ -29,7 +46,7 @@ export async function audit(name: string, flags: AuditFlags): Promise<void> {
   const options = {
     follow: flags.follow === true,
     denied: flags.denied === true,
-    tail: flags.tail ?? null,
+    tail: tail === null ? null : Math.min(byLine ? tail * RECORDS_PER_LINE : tail, MOST_RECORDS),
     signal: leave.signal,
   };
   try {
@@ -37,6 +54,7 @@ export async function audit(name: string, flags: AuditFlags): Promise<void> {
   } catch (error) {
     if (!leave.signal.aborted) throw error;
   }
+  for (const line of held) print(line);
   if (shown === 0 && !flags.json)
     say(dim(flags.denied ? 'nothing was denied' : 'nothing has wanted out yet'));
 }
