@@ -4,8 +4,9 @@
 
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
-import { GENESIS, openRecord, type Position, sealRecord } from './chain.ts';
+import { type AuditRecord, GENESIS, openRecord, type Position, sealRecord } from './chain.ts';
 import type { Audit, AuditEvent } from './event.ts';
+import { forgottenWith } from './forgotten.ts';
 
 export interface AuditLimits {
   fileBytes: number;
@@ -105,14 +106,36 @@ export class AuditFile implements Audit {
   /** All of it or nothing: what a full disk let through is taken back. */
   async #append(events: AuditEvent[]): Promise<void> {
     if (this.#broken) throw this.#broken;
+    let sealed = this.#seal(events);
+    if (this.#bytes > 0 && this.#bytes + sealed.data.length > this.#limits.fileBytes) {
+      await this.#remember();
+      await this.#rotate();
+      sealed = this.#seal(events);
+    }
+    await this.#write(sealed);
+  }
+
+  /** The last record of each file tells of all that went before: written first, so that a crash loses nothing of it. */
+  async #remember(): Promise<void> {
+    const oldest = rotated(this.#path, this.#limits.keptFiles);
+    if (!(await stat(oldest).catch(() => undefined))) return;
+    const told = await lastOf(rotated(this.#path, 1));
+    const before = told?.kind === 'notice' ? (told.forgotten ?? null) : null;
+    const forgotten = await forgottenWith(oldest, before);
+    if (forgotten) await this.#write(this.#seal([forgotten]));
+  }
+
+  #seal(events: AuditEvent[]): { data: Buffer; at: Position } {
     let at = this.#at;
     const lines = events.map((event) => {
       const sealed = sealRecord(event, this.#now().toISOString(), at);
       at = sealed.at;
       return `${sealed.line}\n`;
     });
-    const data = Buffer.from(lines.join(''));
-    if (this.#bytes > 0 && this.#bytes + data.length > this.#limits.fileBytes) await this.#rotate();
+    return { data: Buffer.from(lines.join('')), at };
+  }
+
+  async #write({ data, at }: { data: Buffer; at: Position }): Promise<void> {
     try {
       await this.#file.writeFile(data);
     } catch (error) {
@@ -161,18 +184,33 @@ export async function auditFiles(path: string, keptFiles = AUDIT_LIMITS.keptFile
 }
 
 async function lastRecord(file: FileHandle): Promise<{ at: Position; bytes: number }> {
+  const { record, bytes, size } = await lastLine(file);
+  if (bytes < size) await file.truncate(bytes);
+  if (record === null) return { at: { seq: 0, hash: GENESIS }, bytes };
+  if ('broken' in record) throw new Error(`the last record ${record.broken}`);
+  return { at: { seq: record.seq, hash: record.hash }, bytes };
+}
+
+/** `bytes`: up to its end; what comes after is no line. Null: there is none. */
+async function lastLine(file: FileHandle) {
   const { size } = await file.stat();
   const start = Math.max(0, size - TAIL_BYTES);
   const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
   const tail = buffer.subarray(0, bytesRead);
   const end = tail.lastIndexOf(0x0a) + 1;
   if (end === 0 && start > 0) throw new Error('the last record is no record');
-  if (start + end < size) await file.truncate(start + end);
-  if (end === 0) return { at: { seq: 0, hash: GENESIS }, bytes: 0 };
   const line = tail.subarray(tail.lastIndexOf(0x0a, end - 2) + 1, end - 1).toString('latin1');
-  const record = openRecord(line, null);
-  if ('broken' in record) throw new Error(`the last record ${record.broken}`);
-  return { at: { seq: record.seq, hash: record.hash }, bytes: start + end };
+  return { record: end === 0 ? null : openRecord(line, null), bytes: start + end, size };
+}
+
+async function lastOf(path: string): Promise<AuditRecord | null> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    const { record } = await lastLine(file);
+    return record === null || 'broken' in record ? null : record;
+  } finally {
+    await file.close();
+  }
 }
 
 /** A file that was rotated away just before a crash holds the last record. */

@@ -94,7 +94,19 @@ const SHAPE: Record<string, (value: unknown) => boolean> = {
   method: orNone(isText),
   path: orNone(isText),
   code: orNone(isText),
+  forgotten: orNone(isForgotten),
 };
+
+function isForgotten(value: unknown): boolean {
+  const { first, last, denied, others, through } = Object(value) as Record<string, unknown>;
+  return [first, last, denied, others].every(isNumber) && Array.isArray(through) && through.every(isThrough);
+}
+
+function isThrough(value: unknown): boolean {
+  if (!Array.isArray(value) || value.length !== 4) return false;
+  const [host, port, times, bytesUp] = value;
+  return isText(host) && orNull(isNumber)(port) && isNumber(times) && isNumber(bytesUp);
+}
 
 function isShaped(record: Record<string, unknown>): boolean {
   return Object.entries(SHAPE).every(([name, fits]) => fits(record[name]));

@@ -63,7 +63,18 @@ export interface RequestEvent extends Common {
 export interface NoticeEvent extends Common {
   kind: 'notice';
   code: string;
+  /** Of records that are not kept: what was let through of them. */
+  forgotten?: {
+    first: number;
+    last: number;
+    denied: number;
+    /** How often something was let through to hosts that are not named. */
+    others: number;
+    through: readonly Through[];
+  };
 }
+
+export type Through = readonly [host: string, port: number | null, times: number, bytesUp: number];
 
 export type AuditEvent = DnsEvent | FlowEvent | RequestEvent | NoticeEvent;
 
