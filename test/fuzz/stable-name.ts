@@ -70,10 +70,8 @@ const parts: ForwardParts = {
   isOwn: async () => true,
 };
 const connections = new Connections(parts);
-let names: NamesListener | undefined;
 
 export async function run(bytes: Buffer): Promise<Ran> {
-  names ??= await NamesListener.open(parts, connections, 0);
   const at = bytes.indexOf(SEPARATOR);
   const sent = at < 0 ? bytes : bytes.subarray(0, at);
   said = at < 0 ? Buffer.from(OK) : bytes.subarray(at + SEPARATOR.length);
@@ -81,6 +79,8 @@ export async function run(bytes: Buffer): Promise<Ran> {
   const thrown: Error[] = [];
   const onThrown = (error: Error) => void thrown.push(error);
   process.on('uncaughtException', onThrown);
+  // One that stays would keep the process.
+  const names = await NamesListener.open(parts, connections, 0);
   try {
     const socket = connect({ port: names.port, host: '127.0.0.1' });
     const got = await talk(socket, sent);
@@ -91,6 +91,7 @@ export async function run(bytes: Buffer): Promise<Ran> {
     assert.doesNotMatch(heads.join('\n'), /^set-cookie:.*;\s*domain=/im);
     return `${opened > 0 ? 'opened' : 'not opened'} ${[...got.matchAll(/^HTTP\/1\.1 (\d{3}) /gm)].map(([, status]) => status).slice(0, 3)}`;
   } finally {
+    names.close();
     process.off('uncaughtException', onThrown);
   }
 }
