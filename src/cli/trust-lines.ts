@@ -5,16 +5,26 @@ import type { TrustView } from '../protocol/policy.ts';
 import { sanitizeLine } from '../protocol/sanitize.ts';
 
 const MAX_CHARS = 300;
+/** More is not read but scrolled past. */
+const MAX_LINES = 200;
 
 /** With `+` and `-` in front of what differs from what was trusted before. */
 export function trustLines({ asks, trusted }: Pick<TrustView, 'asks' | 'trusted'>): string[] {
   const now = entries(asks);
-  if (trusted === null) return now.map((line) => `  ${line}`);
+  if (trusted === null) return cut(now.map((line) => `  ${line}`));
   const before = entries(trusted);
-  return [
-    ...before.filter((line) => !now.includes(line)).map((line) => `- ${line}`),
-    ...now.map((line) => `${before.includes(line) ? ' ' : '+'} ${line}`),
-  ];
+  const [had, has] = [new Set(before), new Set(now)];
+  return cut([
+    ...before.filter((line) => !has.has(line)).map((line) => `- ${line}`),
+    ...now.filter((line) => !had.has(line)).map((line) => `+ ${line}`),
+    ...now.filter((line) => had.has(line)).map((line) => `  ${line}`),
+  ]);
+}
+
+function cut(lines: string[]): string[] {
+  if (lines.length <= MAX_LINES) return lines;
+  const left = lines.length - MAX_LINES;
+  return [...lines.slice(0, MAX_LINES), `and ${left} more lines: READ warren.json BEFORE YOU SAY YES`];
 }
 
 function entries({ network, egress }: TrustView['asks']): string[] {

@@ -50,6 +50,7 @@ export async function openDoor(config: DoorConfig, send: (message: FromDoor) => 
     ownAddresses,
     connect: connectTcp,
     extraCa,
+    closedHostPorts: config.closedHostPorts,
     ...(cache && { cache }),
     ...(config.upstreamProxy !== null && { upstreamProxy: parseUpstreamProxy(config.upstreamProxy) }),
     denialHint: (verdict) => denialHint(config.name, verdict),

@@ -31,6 +31,7 @@ export class Conductor extends Sandboxes {
       sandboxes: this,
       secrets: this.secrets,
       templates: this.templates,
+      namesPort: () => this.forwards.namesPort,
       program: rooms.door,
       downloads: rooms.storeFolders.downloads,
     });

@@ -31,6 +31,7 @@ describe('a door', () => {
     const door = await openDoor(
       {
         type: 'config',
+        closedHostPorts: [],
         name: 'demo',
         socket: join(folder, 'egress'),
         namesFile: join(folder, 'names.txt'),

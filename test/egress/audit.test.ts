@@ -8,8 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { AuditFile, rotated } from '../../src/egress/audit/audit-file.ts';
-import type { AuditEvent } from '../../src/egress/audit/event.ts';
+import { type AuditEvent, writtenPath } from '../../src/egress/audit/event.ts';
 import { readAudit, verifyAudit } from '../../src/egress/audit/read.ts';
+import { openDoor, say } from './fake-guest.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'warren-audit-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -26,6 +27,19 @@ const event = (host: string): AuditEvent => ({
   type: 'A',
   answer: '198.18.0.1',
 });
+/** Of a refused request, as the door writes it. */
+async function lineOf(path: string): Promise<string[]> {
+  const written = newPath();
+  const audit = await AuditFile.open(written);
+  const opened = await openDoor({ allow: [{ host: 'ok.example', http: true }], audit });
+  const stream = await opened.openName('denied.example', 80);
+  await say(stream, `GET ${path} HTTP/1.1\r\nHost: denied.example\r\nConnection: close\r\n\r\n`);
+  await opened.close();
+  await audit.close();
+  return readFileSync(written, 'latin1')
+    .split('\n')
+    .filter((line) => line.includes('"method":"GET"'));
+}
 const hosts = async (path: string) => {
   const all: string[] = [];
   for await (const record of readAudit(path)) all.push(record.host);
@@ -34,6 +48,15 @@ const hosts = async (path: string) => {
 /** Of each file that this process writes; a write beyond it is cut, as on a full disk. */
 const limitFiles = (bytes: string) =>
   execFileSync('prlimit', [`--pid=${process.pid}`, `--fsize=${bytes}:unlimited`]);
+
+describe('a record', () => {
+  it('of a request is short whatever its path is, so that many do not push others out soon', async () => {
+    const [line] = await lineOf(`/${'a'.repeat(50_000)}`);
+    assert.ok(line!.length < 2048 && line!.includes('aaa[cut]"'), line);
+    assert.equal(writtenPath('/a'), '/a');
+    assert.ok(JSON.stringify(writtenPath('\x01'.repeat(9000))).length < 1100);
+  });
+});
 
 describe('an audit file', () => {
   it('keeps what was written, in order, across processes', async () => {

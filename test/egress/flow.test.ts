@@ -269,6 +269,24 @@ describe('a dial', () => {
       assert.doesNotMatch(await ask(address), /allow it/);
   });
 
+  it('to the port of stable names goes nowhere, whatever a rule says: it leads to all sandboxes', async () => {
+    const opened = await door({
+      allow: [
+        { hostService: 7070, protocol: 'http' },
+        { host: 'lo.example', ports: [7070], protocol: 'http', allowPrivate: true },
+      ],
+      resolve: async () => ['127.0.0.1'],
+      origins: { 7070: await echo() },
+      closedHostPorts: [7070],
+    });
+    for (const host of ['host.warren.internal', 'lo.example'])
+      assert.match(
+        await say(await opened.openName(host, 7070), GET(`${host}:7070`)),
+        / 403 [\s\S]*ports of all sandboxes/,
+      );
+    assert.deepEqual(opened.dialed, []);
+  });
+
   it('looks a name up once and goes to the vetted address, whatever a second answer would be (NE 14)', async () => {
     const answers = [[PUBLIC], ['127.0.0.1'], ['10.0.0.1']];
     let lookups = 0;

@@ -58,8 +58,15 @@ describe('what a repository asks for', () => {
     const trusted = { egress: { allow: ['a.example', 'old.example'], profiles: ['npm'] } };
     assert.deepEqual(
       trustLines({ asks, trusted }).map((line) => line.slice(0, 12)),
-      ['- allow "old', '+ network "o', '  profiles "', '  allow "a.e', '+ allow {"ho'],
+      ['- allow "old', '+ network "o', '+ allow {"ho', '  profiles "', '  allow "a.e'],
     );
+  });
+
+  it('is not more than anybody reads, and says so', () => {
+    const allow = Array.from({ length: 10_000 }, (_, nr) => `h${nr}.example`);
+    const lines = trustLines({ asks: { egress: { allow } }, trusted: { egress: { allow: allow.slice(1) } } });
+    assert.deepEqual([lines.length, lines[0]], [201, '+ allow "h0.example"']);
+    assert.match(lines.at(-1)!, /9800 more lines/);
   });
 });
 

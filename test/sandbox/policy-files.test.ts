@@ -128,6 +128,7 @@ describe('while a door runs', () => {
       sandboxes,
       secrets: { bindingsFor: async () => [], secretEnvironment: async () => ({}) },
       templates: { get: () => new Promise<never>(() => {}) },
+      namesPort: () => null,
       program: '/nowhere/door-process.js',
       downloads: '/nowhere',
     });

@@ -133,6 +133,7 @@ describe('a value', () => {
       });
     const config: DoorConfig = {
       type: 'config',
+      closedHostPorts: [],
       name: 'demo',
       socket,
       namesFile: folder('names.txt'),

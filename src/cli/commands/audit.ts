@@ -35,6 +35,10 @@ export async function audit(name: string, flags: AuditFlags): Promise<void> {
     say(dim(flags.denied ? 'nothing was denied' : 'nothing has wanted out yet'));
 }
 
+function forgotten(first: number | null): string {
+  return first === null || first === 1 ? '' : `\n  those before number ${first} are not kept any more`;
+}
+
 export async function verify(name: string, flags: { json?: boolean }): Promise<number> {
   const verdict = await withClient((client) => verifyAudit(client.transport, name));
   const { records, first, head, broken } = verdict;
@@ -43,7 +47,7 @@ export async function verify(name: string, flags: { json?: boolean }): Promise<n
   else
     print(
       head
-        ? `whole: ${plural(records, 'record')} from number ${first} to ${head.seq}, head ${head.hash}`
+        ? `whole: ${plural(records, 'record')} from number ${first} to ${head.seq}, head ${head.hash}${forgotten(first)}`
         : 'whole: no record yet',
     );
   return broken ? 1 : 0;

@@ -67,6 +67,17 @@ export interface NoticeEvent extends Common {
 
 export type AuditEvent = DnsEvent | FlowEvent | RequestEvent | NoticeEvent;
 
+const MAX_PATH_CHARS = 1024;
+
+/**
+ * A path as it is written down: what is not printable takes six characters there. Whoever wants older records to be
+ * forgotten sends many long ones.
+ */
+export function writtenPath(path: string): string {
+  const room = /^[\x20-\x7e]*$/.test(path) ? MAX_PATH_CHARS : Math.floor(MAX_PATH_CHARS / 6);
+  return path.length > room ? `${path.slice(0, room)}[cut]` : path;
+}
+
 export interface Audit {
   /** Resolves once the event is in the kernel's hands. When it rejects, what asked for it must be denied. */
   write(event: AuditEvent): Promise<void>;

@@ -31,6 +31,8 @@ export interface DoorConfig {
   extraCa: readonly string[];
   /** `http://[user:password@]host:port`; null: straight out. */
   upstreamProxy: string | null;
+  /** Of this computer's loopback, that no rule opens. */
+  closedHostPorts: readonly number[];
   /** Null: every download is fetched. */
   downloads: DownloadSettings | null;
   /** It ends when nothing was asked of it for so long. */

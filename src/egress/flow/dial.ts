@@ -10,7 +10,10 @@ import type { DoorLimits, DoorParts } from './parts.ts';
 import type { Reading } from './pieces.ts';
 import { dialThrough } from './upstream-proxy.ts';
 
-export type DialParts = Pick<DoorParts, 'resolve' | 'ownAddresses' | 'connect' | 'policy' | 'upstreamProxy'>;
+export type DialParts = Pick<
+  DoorParts,
+  'resolve' | 'ownAddresses' | 'connect' | 'policy' | 'upstreamProxy' | 'closedHostPorts'
+>;
 
 export type Dialed =
   /** `read`: what the socket reads goes to the `reading` that was given. */
@@ -29,6 +32,12 @@ export async function dial(
   grant: Grant,
   reading?: Reading,
 ): Promise<Dialed> {
+  const closed = {
+    denied: `port ${target.port} of this computer leads to ports of all sandboxes, and no rule opens it`,
+    ruleId: null,
+  };
+  const isClosed = parts.closedHostPorts?.includes(grant.hostService ?? target.port);
+  if (grant.hostService !== undefined && isClosed) return closed;
   if (grant.hostService !== undefined)
     return connectTo(parts, limits, [LOOPBACK], grant.hostService, hostText(target.host), reading);
   const what = hostText(target.host);
@@ -58,6 +67,7 @@ export async function dial(
     else usable.push(address);
   }
   if (usable.length === 0) return objection!;
+  if (isClosed && !usable.every(isElsewhere)) return closed;
   if (parts.upstreamProxy)
     return await dialThrough(parts.upstreamProxy, `${what}:${target.port}`, limits.connectMs);
   // IPv4 first: a host without a way to IPv6 is common, and its packets may vanish.

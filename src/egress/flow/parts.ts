@@ -38,6 +38,8 @@ export interface DoorParts {
    * `reading`, what it reads goes there.
    */
   connect(address: string, port: number, reading?: Reading): Socket;
+  /** Of this computer's loopback, that no rule opens. */
+  closedHostPorts?: readonly number[];
   /** Through which everything goes out but services of this host; names are resolved there, and not here. */
   upstreamProxy?: UpstreamProxy;
   /** Only `true` lets the flow through. Without it, whatever would be asked is denied. */

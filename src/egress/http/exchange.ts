@@ -2,7 +2,7 @@
 // back → write down what came of it. Whatever fails on the way, nothing goes upstream.
 
 import type { Writable } from 'node:stream';
-import type { RequestEvent } from '../audit/event.ts';
+import { type RequestEvent, writtenPath } from '../audit/event.ts';
 import { settle, written } from '../flow/context.ts';
 import { hostText } from '../names/canonical-host.ts';
 import { withoutQuery } from '../policy/path.ts';
@@ -221,7 +221,7 @@ export function eventOf(
     reason: trace.reason,
     protocol,
     method: call.read.head.method,
-    path: withoutQuery(call.read.head.path),
+    path: writtenPath(withoutQuery(call.read.head.path)),
     status: trace.status,
     bytesUp: trace.up,
     bytesDown: trace.down,

@@ -1,5 +1,6 @@
 // Writes down that a request was refused before anything could judge it. Its words are a guest's (hostile).
 
+import { writtenPath } from '../audit/event.ts';
 import { written } from '../flow/context.ts';
 import { hostText } from '../names/canonical-host.ts';
 import { withoutQuery } from '../policy/path.ts';
@@ -24,7 +25,7 @@ export async function refuseHead(
     reason: `the request is refused: ${why}`,
     protocol,
     method: method.slice(0, MAX_METHOD_CHARS),
-    path: withoutQuery(path),
+    path: writtenPath(withoutQuery(path)),
     status,
     bytesUp: 0,
     bytesDown: 0,

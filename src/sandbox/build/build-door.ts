@@ -62,6 +62,7 @@ export async function openBuildDoor(
       rulesets,
       secrets: [],
       ...(await waySettings()),
+      closedHostPorts: [],
       downloads: await downloadSettings(rooms.storeFolders.downloads),
       idleMs: IDLE_MS,
     }),
