@@ -1,6 +1,7 @@
 // How commands are declared: examples first in their help, options that several have, and one way to an exit code.
 
 import { type Command, CommanderError, Help, Option } from 'commander';
+import { sizeOf } from './quantity.ts';
 
 export function under(parent: Command, usage: string, says: string, examples: string[]): Command {
   return parent
@@ -37,17 +38,27 @@ export function networkOption(): Option {
   ]);
 }
 
-export function sizeOption(flags: string, says: string): Option {
+export function countOption(flags: string, says: string): Option {
   return new Option(flags, says).argParser(parseCount);
+}
+
+/** A whole number of `unit`s, or a size as docker writes it: `4g`, `4096MiB`. */
+export function sizeOption(flags: string, says: string, unit: 'MiB' | 'GiB'): Option {
+  const bytes = 1024 ** (unit === 'MiB' ? 2 : 3);
+  return new Option(flags, says).argParser((text) => {
+    const size = /^\d{1,9}$/.test(text) ? Number(text) : sizeOf(text) / bytes || Number.NaN;
+    if (Number.isInteger(size)) return size;
+    throw unreadable(`"${text}" is not a whole number of ${unit}, nor a size like 4g`);
+  });
 }
 
 export function parseCount(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new CommanderError(
-    2,
-    'usage.number',
-    `error: cannot read the command: "${text}" is not a whole number`,
-  );
+  throw unreadable(`"${text}" is not a whole number`);
+}
+
+function unreadable(why: string): CommanderError {
+  return new CommanderError(2, 'usage.number', `error: cannot read the command: ${why}`);
 }
 
 export function collect(value: string, before: string[]): string[] {

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { withBuildFlags } from './build-flags.ts';
-import { sizeOption } from './declare.ts';
+import { countOption, sizeOption } from './declare.ts';
 
 export function withEnvironmentFlags(command: Command): Command {
   const sized = command
@@ -13,8 +13,8 @@ export function withEnvironmentFlags(command: Command): Command {
       'let devcontainer.json run its initializeCommand here and copy files of this computer, and remember it',
     )
     .option('--no-initialize', 'do without it, and do not ask')
-    .addOption(sizeOption('--cpus <count>', 'virtual CPUs'))
-    .addOption(sizeOption('--memory <mib>', 'memory in MiB'))
-    .addOption(sizeOption('--disk <gib>', 'disk in GiB'));
+    .addOption(countOption('--cpus <count>', 'virtual CPUs'))
+    .addOption(sizeOption('--memory <size>', 'memory: MiB, or a size like 4g', 'MiB'))
+    .addOption(sizeOption('--disk <size>', 'disk: GiB, or a size like 40g', 'GiB'));
   return withBuildFlags(sized);
 }

@@ -22,9 +22,15 @@ export function parseAge(text: string, flag: string): number {
 
 /** `20GiB`, `20GB`, `20g`, `1000000`; bytes. As docker reads them for memory and storage, all are powers of 1024. */
 export function parseSize(text: string, flag: string): number {
+  const bytes = sizeOf(text);
+  if (Number.isNaN(bytes)) throw wrong(flag, text, 'a size', `${flag} 20GiB`);
+  return bytes;
+}
+
+/** The same; NaN: it is no size. */
+export function sizeOf(text: string): number {
   const [, count, unit] = /^(\d+(?:\.\d+)?) ?([kmgt]?)(?:i?b)?$/i.exec(text) ?? [];
-  if (count === undefined) throw wrong(flag, text, 'a size', `${flag} 20GiB`);
-  return Math.round(Number(count) * 1024 ** ' kmgt'.indexOf((unit || ' ').toLowerCase()));
+  return Math.round(Number(count ?? Number.NaN) * 1024 ** ' kmgt'.indexOf((unit || ' ').toLowerCase()));
 }
 
 /** Of docker's `--filter until=24h`, or a time that Date understands; milliseconds ago. */

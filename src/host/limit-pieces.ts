@@ -1,19 +1,18 @@
-// Windows of HTTP/2 count bytes. What nobody reads yet is held as it came, and a piece of one byte takes more than a
-// hundred: a guest that cuts its bytes so fine would fill this computer's memory with a window of a few MiB.
+// Windows of HTTP/2 and buffers of streams count bytes. What nobody reads yet is held as it came, and a piece of one byte
+// takes hundreds: whoever cuts bytes so fine would fill this computer's memory with a window of a few MiB.
 
-import type { Http2Stream } from 'node:http2';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 
 const LIMIT = Symbol('limit');
 const HELD = Symbol('held');
 
 /** Without closures of its own: there may be many. */
-interface Watched extends Http2Stream {
+interface Watched extends Readable {
   [LIMIT]: PieceLimit;
   [HELD]: number;
 }
 
-/** Of the streams of one connection together. */
+/** Of all streams that it watches together. */
 export class PieceLimit {
   readonly most: number;
   #held = 0;
@@ -28,7 +27,7 @@ export class PieceLimit {
   }
 
   /** `stream` is ended with an error when it would hold one too many. */
-  watch(stream: Http2Stream): void {
+  watch(stream: Readable): void {
     Object.assign(stream, { [LIMIT]: this, [HELD]: 0, push, read });
     stream.once('close', close);
   }
@@ -45,13 +44,13 @@ function push(this: Watched, piece: Buffer | null, encoding?: BufferEncoding): b
     this.destroy(new Error(`more than ${most} pieces wait to be read`));
     return false;
   }
-  const goOn = Readable.prototype.push.call(this, piece, encoding);
+  const goOn = Object.getPrototypeOf(this).push.call(this, piece, encoding);
   if (piece !== null) settle(this, this[HELD] + 1);
   return goOn;
 }
 
 function read(this: Watched, bytes?: number): Buffer | null {
-  const piece: Buffer | null = Readable.prototype.read.call(this, bytes);
+  const piece: Buffer | null = Object.getPrototypeOf(this).read.call(this, bytes);
   if (piece !== null) settle(this, this[HELD] - 1);
   return piece;
 }

@@ -12,12 +12,13 @@ for (let nr = 0; nr < Number(addresses); nr++) {
   const body = bodyOf(nr, Number(length));
   const stream = new Readable({ read() {} });
   const download = cache.consider(considered(nr))!;
-  download.watch({
+  const copy = download.watch({
     kind: 'response',
     head: { status: 200, message: 'OK', headers: [['content-length', String(body.length)]], bodiless: false },
     body: stream,
     trailers: () => [],
   });
+  if (copy) stream.pipe(copy);
   let passed = 0;
   stream.on('data', (chunk: Buffer) => {
     passed += chunk.length;

@@ -79,7 +79,10 @@ class Cache implements DownloadCache {
     return {
       find: async () => null,
       headers: null,
-      watch: (response) => this.#track(this.#told.learn(located, url, response)),
+      watch: (response) => {
+        this.#track(this.#told.learn(located, url, response));
+        return null;
+      },
     };
   }
 
@@ -97,7 +100,7 @@ class Cache implements DownloadCache {
       find: () => this.#find(path, key, expected()).catch(() => null),
       headers: HEADERS_SENT,
       watch: (response) => {
-        if (performance.now() < this.#restUntilMs) return;
+        if (performance.now() < this.#restUntilMs) return null;
         const keeping = {
           path,
           key,
@@ -106,8 +109,9 @@ class Cache implements DownloadCache {
           mostBytes: this.#maxBytes / 4,
           nowUnixMs: this.#nowUnixMs,
         };
-        const outcome = keep(response, keeping);
-        if (outcome) this.#track(outcome.then((each) => this.#after(each)));
+        const copy = keep(response, keeping);
+        if (copy) this.#track(copy.outcome.then((each) => this.#after(each)));
+        return copy;
       },
     };
   }

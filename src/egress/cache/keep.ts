@@ -23,18 +23,19 @@ export interface Keeping {
 
 export type KeepOutcome = { kept: number } | 'unproved' | 'broken' | { disk: string };
 
-/** Null when the answer is nothing to keep. Resolves once the copy is in place, or gone. */
-export function keep(response: Response, keeping: Keeping): Promise<KeepOutcome> | null {
+/** Null when the answer is nothing to keep; else where its bytes go. `outcome` resolves once the copy is in place, or gone. */
+export function keep(
+  response: Response,
+  keeping: Keeping,
+): (Writable & { outcome: Promise<KeepOutcome> }) | null {
   const length = keepableLength(response.head);
   if (length === false || (length ?? 0) > keeping.mostBytes) return null;
   const copy = new Copy(length, keeping, response.head);
   const { body } = response;
-  body.pipe(copy);
   body.once('close', () => {
-    // A body that ended has ended the copy by `pipe`.
-    if (!body.readableEnded) copy.destroy(new Error('broke off'));
+    if (!copy.writableEnded) copy.destroy(new Error('broke off'));
   });
-  return copy.outcome;
+  return copy;
 }
 
 class Copy extends Writable {

@@ -176,6 +176,7 @@ async function serveOpaque(
   }
   flow.upstream = dialed.address;
   const upstream = pieces && dialed.isRead ? pieces.over(dialed.socket) : dialed.socket;
+  door.pieces.watch(upstream);
   await relay(stream, upstream, head, flow.counts);
   await written(door, flowEvent(flow, protocol, allowed));
 }

@@ -6,6 +6,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { Pieces } from './pieces.ts';
+import { pour } from './pour.ts';
 
 export interface Counts {
   up: number;
@@ -48,14 +49,12 @@ export function relay(flow: Duplex, upstream: Duplex, head: Buffer | null, count
     counts.up += head.length;
     upstream.write(head);
   }
-  flow.on('data', (chunk: Buffer) => {
-    counts.up += chunk.length;
+  pour(flow, upstream, (bytes) => {
+    counts.up += bytes;
   });
-  upstream.on('data', (chunk: Buffer) => {
-    counts.down += chunk.length;
+  pour(upstream, flow, (bytes) => {
+    counts.down += bytes;
   });
-  flow.pipe(upstream, { end: false });
-  upstream.pipe(flow, { end: false });
   return promise;
 }
 

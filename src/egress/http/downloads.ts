@@ -1,6 +1,7 @@
 // What the pipeline asks of kept downloads. A request that was allowed may be answered from them, and an answer may be
 // kept for others; whoever keeps them decides which, and nothing here changes what a guest is allowed.
 
+import type { Writable } from 'node:stream';
 import type { Grant, RequestHead, Target } from '../policy/verdict.ts';
 import type { Outgoing, Response, ResponseHead } from './call.ts';
 import type { HeaderList } from './headers.ts';
@@ -23,8 +24,11 @@ export interface Download {
   find(): Promise<KeptAnswer | null>;
   /** Headers that go upstream instead of the guest's, so that the answer depends on nothing that it wrote but the path. */
   headers: HeaderList | null;
-  /** Called before the origin's answer is passed on, which goes on as it is, whatever becomes of the copy. */
-  watch(response: Response): void;
+  /**
+   * Called before the origin's answer is passed on, which goes on as it is, whatever becomes of the copy: what is answered
+   * here gets its bytes too.
+   */
+  watch(response: Response): Writable | null;
 }
 
 export interface DownloadCache {

@@ -1,6 +1,7 @@
 // What happens to one request: judge → write it down → connect, verified → put secrets in → send → pass the answer
 // back → write down what came of it. Whatever fails on the way, nothing goes upstream.
 
+import type { Writable } from 'node:stream';
 import { type RequestEvent, writtenPath } from '../audit/event.ts';
 import { settle, written } from '../flow/context.ts';
 import { hostText } from '../names/canonical-host.ts';
@@ -161,12 +162,12 @@ async function send(
     if (broken) return await refuse(broken);
     if (call.gone) return null;
     if (outcome.kind === 'failed' && outcome.stale && tries < MAX_TRIES && !bodySent) continue;
-    if (outcome.kind === 'response') download?.watch(outcome);
+    const copy = outcome.kind === 'response' ? (download?.watch(outcome) ?? null) : null;
     const { secrets } = flow.door.parts;
     if (outcome.kind === 'response' && outcome.head.status === 401) secrets?.rejected?.(trace.secrets);
     const passed =
       outcome.kind === 'failed' ? outcome : scrubbed(outcome, secrets?.scrub?.(flow.target) ?? null);
-    const refusal = await conclude(call, verdict, sent, passed, trace);
+    const refusal = await conclude(call, verdict, sent, passed, trace, copy);
     if (broken) await tellMisuse(flow, verdict, broken);
     return refusal;
   }
@@ -196,10 +197,11 @@ async function conclude(
   sent: Pick<Sent, 'abort'>,
   outcome: Outcome,
   trace: Trace,
+  copy: Writable | null = null,
 ): Promise<Refusal | null> {
   if (outcome.kind === 'failed') return failure(502, `the origin did not answer: ${outcome.why}`, ruleId);
   trace.status = outcome.kind === 'response' ? outcome.head.status : 101;
-  const answered = await passResponse(call, sent, outcome, trace);
+  const answered = await passResponse(call, sent, outcome, trace, copy);
   return answered ? null : failure(502, 'the origin’s answer is broken', ruleId);
 }
 

@@ -90,6 +90,7 @@ export class FrontHttp1 {
       return;
     }
     connection.waiting += 1;
+    connection.http.flow.door.pieces.watch(request);
     connection.last = connection.last
       .then(() => this.#answer(connection.http, request, response, upgraded))
       .catch(() => abort(request.socket as Duplex))

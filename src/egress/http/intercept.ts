@@ -23,6 +23,7 @@ export async function intercept(socket: Duplex, http: HttpFlow, front: FrontHttp
   // `highWaterMark` is missing in the types.
   const options = { isServer: true, highWaterMark: bufferBytes(door.flows), secureContext, ALPNProtocols };
   const tls = new TLSSocket(socket as never, options);
+  door.pieces.watch(tls);
   const { promise, resolve } = Promise.withResolvers<string | null>();
   let shaken = false;
   const timer = setTimeout(() => tls.destroy(new Error('too slow')), door.limits.handshakeMs);

@@ -102,14 +102,14 @@ export class Origins {
     }
     const kept = this.#kept.get(key) ?? {
       address: dialed.address,
-      http1: new Http1Origin(() => idleOriginMs(door.flows)),
+      http1: new Http1Origin(() => idleOriginMs(door.flows), door.pieces),
       http2: null,
     };
     kept.address = dialed.address;
     this.#kept.set(key, kept);
     this.#flow.upstream = dialed.address;
     if (speaksHttp2) {
-      kept.http2 = new Http2Origin(socket as never, door.requests <= FEW_REQUESTS);
+      kept.http2 = new Http2Origin(socket as never, door.requests <= FEW_REQUESTS, door.pieces);
       return kept.http2;
     }
     kept.http1.add(socket);

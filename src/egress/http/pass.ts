@@ -1,6 +1,6 @@
 // Passes bodies, answers and WebSockets between the guest's side and the origin's. Opaque from here on, and counted.
 
-import type { Transform } from 'node:stream';
+import type { Transform, Writable } from 'node:stream';
 import { relay } from '../flow/relay.ts';
 import type { Call, Response, Sent, Switched } from './call.ts';
 import { pump, through } from './pump.ts';
@@ -21,12 +21,16 @@ export function passBody(
   pump(rest, sink, { count, trailers: () => call.trailers(), broke: sent.abort });
 }
 
-/** Resolves once everything has been passed on; false when the answer cannot be told to the client at all. */
+/**
+ * Resolves once everything has been passed on; false when the answer cannot be told to the client at all. `copy` gets the
+ * body too.
+ */
 export async function passResponse(
   call: Call,
   sent: Pick<Sent, 'abort'>,
   outcome: Response | Switched,
   counts: { up: number; down: number },
+  copy: Writable | null = null,
 ): Promise<boolean> {
   if (outcome.kind === 'switched') {
     await relay(call.switchProtocols(outcome.rawHeaders), outcome.socket, null, counts);
@@ -53,6 +57,7 @@ export async function passResponse(
         counts.down += bytes;
       },
       trailers: outcome.trailers,
+      copy,
       broke: () => {
         call.abort();
         resolve();

@@ -1,6 +1,7 @@
 // Moves a body from one connection to the next, never faster than it is taken, and counts it.
 
-import type { Readable, Transform } from 'node:stream';
+import type { Readable, Transform, Writable } from 'node:stream';
+import { pour } from '../flow/pour.ts';
 import type { Sink } from './call.ts';
 import type { HeaderList } from './headers.ts';
 
@@ -9,21 +10,26 @@ export interface Pumping {
   trailers(): HeaderList;
   /** The source ended before its body did. */
   broke(): void;
+  /** Who else gets the bytes; it is ended with them, and destroyed by whoever made it. */
+  copy?: Writable | null;
 }
 
-export function pump(source: Readable, sink: Sink, { count, trailers, broke }: Pumping): void {
-  source.on('data', (chunk: Buffer) => count(chunk.length));
-  if (source.readableEnded) {
+export function pump(source: Readable, sink: Sink, { count, trailers, broke, copy = null }: Pumping): void {
+  const end = () => {
     sink.end(trailers());
+    copy?.end();
+  };
+  if (source.readableEnded) {
+    end();
     return;
   }
-  source.once('end', () => sink.end(trailers()));
+  source.once('end', end);
   source.on('error', broke);
   source.once('close', () => {
     if (!source.readableEnded) broke();
   });
   if (source.destroyed && !source.readableEnded) broke();
-  else source.pipe(sink.stream, { end: false });
+  else pour(source, sink.stream, count, copy);
 }
 
 /** What comes out of `stream` when `source` goes in; it breaks when its source does. */
@@ -34,6 +40,9 @@ export function through(source: Readable, stream: Transform): Transform {
   source.on('error', broke).once('close', broke);
   if (source.readableEnded) stream.end();
   else if (source.destroyed) stream.destroy();
-  else source.pipe(stream);
+  else {
+    source.once('end', () => stream.end());
+    pour(source, stream, () => {});
+  }
   return stream;
 }

@@ -4,6 +4,7 @@
 import { Agent, type ClientRequestArgs, type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { PieceLimit } from '../../host/limit-pieces.ts';
 import type { Outcome, Outgoing, Sent, Sink } from './call.ts';
 import { pairsOf, responseHeaders, trailersOf } from './headers.ts';
 
@@ -15,10 +16,12 @@ const WITHOUT_LENGTH = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS']);
 /** The connections to one origin: verified before they come here, never opened here. */
 export class Http1Origin {
   readonly #agent: HandedAgent;
+  readonly #pieces: PieceLimit;
 
   /** `idleMs`: how long a connection that is not used is kept. */
-  constructor(idleMs: () => number) {
+  constructor(idleMs: () => number, pieces: PieceLimit) {
     this.#agent = new HandedAgent(idleMs);
+    this.#pieces = pieces;
   }
 
   /** Whether a request could be sent now. */
@@ -43,13 +46,17 @@ export class Http1Origin {
       maxHeaderSize: MAX_HEAD_BYTES,
       insecureHTTPParser: false,
     });
-    sending.on('response', (response) => resolve(responseOf(response, outgoing.method)));
+    sending.on('response', (response) => {
+      this.#pieces.watch(response);
+      resolve(responseOf(response, outgoing.method));
+    });
     sending.on('upgrade', (response: IncomingMessage, socket: Duplex, head: Buffer) => {
       if (!outgoing.websocket) {
         socket.destroy();
         resolve({ kind: 'failed', why: 'it switched protocols unasked', stale: false });
         return;
       }
+      this.#pieces.watch(socket);
       if (head.length > 0) socket.unshift(head);
       resolve({ kind: 'switched', rawHeaders: response.rawHeaders, socket });
     });

@@ -11,6 +11,7 @@ import {
   type OutgoingHttpHeaders,
 } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
+import type { PieceLimit } from '../../host/limit-pieces.ts';
 import { abort } from '../flow/relay.ts';
 import type { Outcome, Outgoing, Sent } from './call.ts';
 import { type HeaderList, pairsOf, responseHeaders, trailersOf } from './headers.ts';
@@ -25,12 +26,14 @@ export const REPEATS_PASS = { strictSingleValueFields: false };
 
 export class Http2Origin {
   readonly #session: ClientHttp2Session;
+  readonly #pieces: PieceLimit;
   #open = 0;
   #wide: boolean;
 
   /** `socket` is connected, its certificate verified and `h2` agreed on. */
-  constructor(socket: TLSSocket, wide: boolean) {
+  constructor(socket: TLSSocket, wide: boolean, pieces: PieceLimit) {
     this.#wide = wide;
+    this.#pieces = pieces;
     this.#session = connect('https://origin', {
       createConnection: () => socket,
       maxHeaderListPairs: 512,
@@ -65,6 +68,7 @@ export class Http2Origin {
       return { sink: null, outcome, abort: () => {} };
     }
     this.#watch(stream);
+    this.#pieces.watch(stream);
     let trailers: HeaderList = [];
     let sent: HeaderList = [];
     stream.on('trailers', (_: IncomingHttpHeaders, __: number, raw?: string[]) => {
