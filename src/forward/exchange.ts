@@ -7,6 +7,8 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { PieceLimit } from '../host/limit-pieces.ts';
+import { pour } from '../host/pour.ts';
 import { WarrenError } from '../protocol/error.ts';
 import type { GuestPort } from '../protocol/forwards.ts';
 import { answerHeaders, requestHeaders } from './headers.ts';
@@ -104,7 +106,8 @@ function pass(answer: IncomingMessage, guest: Duplex, visit: Visit): void {
     broken(visit, error as Error);
     return;
   }
-  answer.pipe(response, { end: false });
+  new PieceLimit(FORWARD_LIMITS.answerPieces).watch(answer);
+  pour(answer, response);
   const isFramed = ['content-length', 'transfer-encoding'].some(
     (name) => valuesOf(answer.rawHeaders, name).length > 0,
   );

@@ -9,6 +9,8 @@ export interface ForwardLimits {
   forwards: number;
   /** Of a request's head and of an answer's. */
   headerBytes: number;
+  /** Of one answer's body that wait for the client: each takes hundreds of bytes besides its own. */
+  answerPieces: number;
   /** Requests under way on one connection of a client. */
   pipelined: number;
   /** For the head of a request. */
@@ -23,6 +25,7 @@ export const FORWARD_LIMITS: ForwardLimits = {
   clients: 512,
   forwards: 32,
   headerBytes: 64 * 1024,
+  answerPieces: 40_000,
   pipelined: 16,
   headMs: 10_000,
   keepAliveMs: 75_000,

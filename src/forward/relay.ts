@@ -4,6 +4,7 @@
 import type { Http2Stream } from 'node:http2';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { pour } from '../host/pour.ts';
 
 const LINGER_MS = 10_000;
 
@@ -27,7 +28,7 @@ export function relay(client: Duplex, guest: Duplex): void {
     if (side.destroyed) breakBoth();
   }
   client.pipe(guest, { end: false });
-  guest.pipe(client, { end: false });
+  pour(guest, client);
 }
 
 /** The guest has said all and takes no more: the client gets it whole, and what it still sends is dropped. */

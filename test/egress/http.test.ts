@@ -6,6 +6,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RequestEvent } from '../../src/egress/audit/event.ts';
 import { type DoorOptions, PUBLIC, readAll, say, tlsOrigin, until } from './fake-guest.ts';
 import { closing, door, httpOrigin, OK, plainOrigin, tlsHttpOrigin } from './http-door.ts';
@@ -345,5 +346,19 @@ describe('an upstream', () => {
     );
     const allowed = opened.ended('request')[0] as RequestEvent;
     assert.deepEqual(allowed.secrets, ['x']);
+  });
+});
+
+describe('chunks of a body that nobody reads yet', () => {
+  it('may not be so small that they fill the memory (NE 41)', async () => {
+    const { promise, resolve } = Promise.withResolvers<string[]>();
+    const opened = await door({ limits: { pieces: 200 }, resolve: () => promise });
+    const stream = await opened.openName('api.example', 80);
+    const closed = new Promise((done) => stream.once('close', () => done('closed')));
+    stream.write('POST / HTTP/1.1\r\nHost: api.example\r\nTransfer-Encoding: chunked\r\n\r\n');
+    stream.write('1\r\nx\r\n'.repeat(400));
+    const ended = await Promise.race([closed, sleep(2000, 'open')]);
+    resolve([]);
+    assert.equal(ended, 'closed');
   });
 });

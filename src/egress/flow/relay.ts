@@ -5,8 +5,8 @@ import type { Http2Stream } from 'node:http2';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import { pour } from '../../host/pour.ts';
 import { Pieces } from './pieces.ts';
-import { pour } from './pour.ts';
 
 export interface Counts {
   up: number;

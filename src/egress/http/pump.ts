@@ -1,7 +1,7 @@
 // Moves a body from one connection to the next, never faster than it is taken, and counts it.
 
 import type { Readable, Transform, Writable } from 'node:stream';
-import { pour } from '../flow/pour.ts';
+import { pour } from '../../host/pour.ts';
 import type { Sink } from './call.ts';
 import type { HeaderList } from './headers.ts';
 
@@ -42,7 +42,7 @@ export function through(source: Readable, stream: Transform): Transform {
   else if (source.destroyed) stream.destroy();
   else {
     source.once('end', () => stream.end());
-    pour(source, stream, () => {});
+    pour(source, stream);
   }
   return stream;
 }

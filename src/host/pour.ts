@@ -10,7 +10,7 @@ import type { Readable, Writable } from 'node:stream';
 export function pour(
   source: Readable,
   into: Writable,
-  count: (bytes: number) => void,
+  count: (bytes: number) => void = () => {},
   copy: Writable | null = null,
 ): void {
   let waiting = 0;

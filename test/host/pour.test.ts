@@ -4,9 +4,8 @@ import assert from 'node:assert/strict';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pour } from '../../src/egress/flow/pour.ts';
-import { until } from './fake-guest.ts';
-import { door } from './http-door.ts';
+import { pour } from '../../src/host/pour.ts';
+import { until } from '../egress/fake-guest.ts';
 
 /** Takes a piece whenever `take` is called. */
 class Slow extends Writable {
@@ -84,19 +83,5 @@ describe('what is poured', () => {
     source.push('yy');
     await sleep(5);
     assert.deepEqual([bytes, source.readableLength], [1, 2]);
-  });
-});
-
-describe('chunks of a body that nobody reads yet', () => {
-  it('may not be so small that they fill the memory (NE 41)', async () => {
-    const { promise, resolve } = Promise.withResolvers<string[]>();
-    const opened = await door({ limits: { pieces: 200 }, resolve: () => promise });
-    const stream = await opened.openName('api.example', 80);
-    const closed = new Promise((done) => stream.once('close', () => done('closed')));
-    stream.write('POST / HTTP/1.1\r\nHost: api.example\r\nTransfer-Encoding: chunked\r\n\r\n');
-    stream.write('1\r\nx\r\n'.repeat(400));
-    const ended = await Promise.race([closed, sleep(2000, 'open')]);
-    resolve([]);
-    assert.equal(ended, 'closed');
   });
 });
