@@ -89,7 +89,7 @@ describe('a command that cannot be read', () => {
     it(words.join(' '), async () => {
       const { code, stderr } = await fails(...words);
       assert.equal(code, 2);
-      assert.match(stderr, /^error: cannot read the command: /);
+      assert.match(stderr, /^error: cannot read the command: /m);
       assert.ok(stderr.endsWith(`\n  try: ${help}\n`), stderr);
     });
 
