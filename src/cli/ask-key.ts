@@ -5,8 +5,17 @@ import { WarrenError } from '../protocol/error.ts';
 const CTRL_C = '\u0003';
 const CTRL_D = '\u0004';
 
-/** One of `keys`; anything else is not an answer. Rejects with `usage.cancelled` for Ctrl-C. */
-export async function askKey(question: string, keys: string, signal?: AbortSignal): Promise<string | null> {
+/**
+ * One of `keys`; anything else is not an answer, nor is what comes within `readMs`. Null once `signal` is aborted.
+ * Rejects with `usage.cancelled` for Ctrl-C.
+ */
+export async function askKey(
+  question: string,
+  keys: string,
+  signal?: AbortSignal,
+  readMs = 0,
+): Promise<string | null> {
+  const fromMs = performance.now() + readMs;
   process.stderr.write(question);
   process.stdin.setRawMode(true);
   process.stdin.resume();
@@ -17,7 +26,7 @@ export async function askKey(question: string, keys: string, signal?: AbortSigna
         if (key === CTRL_C || key === CTRL_D) {
           stop();
           reject(new WarrenError({ code: 'usage.cancelled', message: 'cancelled' }));
-        } else if (keys.includes(key)) {
+        } else if (keys.includes(key) && performance.now() >= fromMs) {
           stop();
           resolve(key);
         }

@@ -14,6 +14,9 @@ export const ANSWER_KEYS: Readonly<Record<string, Answer>> = {
   v: 'never',
 };
 
+/** Nobody reads a question sooner: a key that comes before was meant for the one that stood there. */
+export const READ_MS = 400;
+
 export function describeQuestion({ host, port, protocol, registrable, warning }: AskView): string[] {
   const name = sanitizeLine(host, 300);
   const owner = registrable !== null && registrable !== host ? `, of ${sanitizeLine(registrable)}` : '';
@@ -29,7 +32,9 @@ export class ShellQuestions {
   readonly #name: string;
   readonly #leave = new AbortController();
   #pending: AskView[] = [];
-  #told = 0;
+  /** One at a time, so that a key cannot answer another than was read. */
+  #shown = { id: 0, atMs: 0 };
+  #answered = 0;
 
   constructor(transport: Transport, name: string) {
     this.#transport = transport;
@@ -42,11 +47,16 @@ export class ShellQuestions {
     const [first, ...rest] = this.#pending;
     const answer = ANSWER_KEYS[String.fromCharCode(byte).toLowerCase()];
     if (!first || !answer) return false;
-    this.#pending = rest;
+    if (performance.now() - this.#shown.atMs < READ_MS) {
+      this.#say('that was too soon: read it first');
+      return true;
+    }
+    this.#answered = first.id;
     answerQuestion(this.#transport, this.#name, first.id, answer).then(
       (waited) => this.#say(waited ? `${sanitizeLine(first.host, 300)}: ${answer}` : 'that was too late'),
       (error: Error) => this.#say(error.message),
     );
+    this.#show(rest);
     return true;
   }
 
@@ -55,12 +65,13 @@ export class ShellQuestions {
   }
 
   #show(pending: AskView[]): void {
-    this.#pending = pending;
-    for (const question of pending.filter(({ id }) => id > this.#told)) {
-      this.#told = question.id;
-      for (const line of describeQuestion(question)) this.#say(line);
-      this.#say('Ctrl-P, then: o once, s this sandbox, p this project, n no, v never');
-    }
+    // What was answered is in the list until the daemon has heard it.
+    this.#pending = pending.filter(({ id }) => id > this.#answered);
+    const [first] = this.#pending;
+    if (!first || first.id === this.#shown.id) return;
+    this.#shown = { id: first.id, atMs: performance.now() };
+    for (const line of describeQuestion(first)) this.#say(line);
+    this.#say('Ctrl-P, then: o once, s this sandbox, p this project, n no, v never');
   }
 
   #say(text: string): void {

@@ -8,15 +8,15 @@ const MAX_CHARS = 300;
 /** More is not read but scrolled past. */
 const MAX_LINES = 200;
 
-/** With `+` and `-` in front of what differs from what was trusted before. */
+/** With `+` and `-` in front of what differs from what was trusted before; what is new stands first, out of any crowd. */
 export function trustLines({ asks, trusted }: Pick<TrustView, 'asks' | 'trusted'>): string[] {
   const now = entries(asks);
   if (trusted === null) return cut(now.map((line) => `  ${line}`));
   const before = entries(trusted);
   const [had, has] = [new Set(before), new Set(now)];
   return cut([
-    ...before.filter((line) => !has.has(line)).map((line) => `- ${line}`),
     ...now.filter((line) => !had.has(line)).map((line) => `+ ${line}`),
+    ...before.filter((line) => !has.has(line)).map((line) => `- ${line}`),
     ...now.filter((line) => had.has(line)).map((line) => `  ${line}`),
   ]);
 }

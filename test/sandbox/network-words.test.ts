@@ -58,7 +58,7 @@ describe('what a repository asks for', () => {
     const trusted = { egress: { allow: ['a.example', 'old.example'], profiles: ['npm'] } };
     assert.deepEqual(
       trustLines({ asks, trusted }).map((line) => line.slice(0, 12)),
-      ['- allow "old', '+ network "o', '+ allow {"ho', '  profiles "', '  allow "a.e'],
+      ['+ network "o', '+ allow {"ho', '- allow "old', '  profiles "', '  allow "a.e'],
     );
   });
 
@@ -67,6 +67,8 @@ describe('what a repository asks for', () => {
     const lines = trustLines({ asks: { egress: { allow } }, trusted: { egress: { allow: allow.slice(1) } } });
     assert.deepEqual([lines.length, lines[0]], [201, '+ allow "h0.example"']);
     assert.match(lines.at(-1)!, /9800 more lines/);
+    const [first] = trustLines({ asks: { network: 'open' }, trusted: { egress: { allow } } });
+    assert.equal(first, '+ network "open"');
   });
 });
 
@@ -87,7 +89,7 @@ describe('a command that cannot be read', () => {
     it(words.join(' '), async () => {
       const { code, stderr } = await fails(...words);
       assert.equal(code, 2);
-      assert.match(stderr, /^error: cannot read the command: /);
+      assert.match(stderr, /^error: cannot read the command: /m);
       assert.ok(stderr.endsWith(`\n  try: ${help}\n`), stderr);
     });
 

@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { before, describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { READ_MS } from '../../src/cli/asking.ts';
 import type { PolicyView } from '../../src/protocol/policy.ts';
 import { openWarren, removeAfter } from './harness.ts';
 import { openTerminal } from './terminal.ts';
@@ -16,6 +18,12 @@ const rulesOf = async (name: string) =>
   (await warren.json<PolicyView>(['policy', 'show', name])).rules
     .map(({ id }) => id)
     .filter((id) => /^(?:sandbox|answer):/.test(id));
+
+/** As whoever reads a question first. */
+const answer = async (type: (...keys: string[]) => void, ...keys: string[]) => {
+  await sleep(READ_MS);
+  type(...keys);
+};
 
 // On a new computer it takes longer than a screen is waited for.
 before(async () => {
@@ -35,11 +43,11 @@ describe('on a terminal', { timeout: 180_000 }, () => {
     await shows(/user@asked:/);
     type('clear; curl -sS https://no.example/', 'Enter');
     await shows(/\[warren\] no\.example:443 \(https\) is asked for/);
-    type('C-p', 'n');
+    await answer(type, 'C-p', 'n');
     await shows(/Warren: .*no\.example.*no rule allows it/);
     type('clear; curl -sS http://yes.invalid/', 'Enter');
     await shows(/\[warren\] yes\.invalid:80 \(http\) is asked for/);
-    type('C-p', 'p');
+    await answer(type, 'C-p', 'p');
     await shows(/yes\.invalid could not be resolved/);
     assert.deepEqual(await rulesOf('asked'), ['answer:allow[0]:yes.invalid']);
     // "Once" is for this connection alone: the next one is asked for again.
@@ -51,7 +59,7 @@ describe('on a terminal', { timeout: 180_000 }, () => {
       await shows(/^user@asked:[^\n]*\s*$/);
       type('curl -sS http://once.invalid/', 'Enter');
       await shows(/\[warren\] once\.invalid:80 \(http\) is asked for/);
-      type('C-p', key);
+      await answer(type, 'C-p', key);
       await shows(told);
     }
     assert.deepEqual(await rulesOf('asked'), ['answer:allow[0]:yes.invalid']);
@@ -76,7 +84,7 @@ describe('on a terminal', { timeout: 180_000 }, () => {
     const curl = warren.ok(['exec', 'seen', '--', 'curl', '-sS', 'https://bad.example/']);
     await shows(/bad\.example:443 \(https\) is asked for[\s\S]*n no, v never/);
     const audit = terminal(t, ['audit', 'seen', '--follow', '--denied']);
-    type('v');
+    await answer(type, 'v');
     assert.match(await curl, /bad\.example/);
     assert.deepEqual(await rulesOf('seen'), ['sandbox:deny[0]:bad.example']);
     await audit.shows(/deny {2}GET https:\/\/bad\.example/);

@@ -4,7 +4,7 @@ import * as calls from '../../client/policy.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import type { AskView } from '../../protocol/policy.ts';
 import { askKey } from '../ask-key.ts';
-import { ANSWER_KEYS, describeQuestion } from '../asking.ts';
+import { ANSWER_KEYS, describeQuestion, READ_MS } from '../asking.ts';
 import { withClient } from '../context.ts';
 import { dim, isTerminal, say } from '../terminal.ts';
 
@@ -22,6 +22,8 @@ export async function watch(name: string): Promise<void> {
     const waiting = new Map<number, AskView>();
     let wake = Promise.withResolvers<void>();
     let gone = new AbortController();
+    let shown: number | null = null;
+    let answered = 0;
     const watching = calls
       .watchQuestions(
         transport,
@@ -29,9 +31,9 @@ export async function watch(name: string): Promise<void> {
         (pending) => {
           const ids = new Set(pending.map(({ id }) => id));
           for (const id of waiting.keys()) if (!ids.has(id)) waiting.delete(id);
-          for (const question of pending) waiting.set(question.id, question);
-          gone.abort();
-          gone = new AbortController();
+          for (const question of pending) if (question.id > answered) waiting.set(question.id, question);
+          // Others that come do not disturb whoever reads this one.
+          if (shown === null || !ids.has(shown)) gone.abort();
           wake.resolve();
         },
         leave.signal,
@@ -48,15 +50,23 @@ export async function watch(name: string): Promise<void> {
           await wake.promise;
           continue;
         }
+        gone = new AbortController();
+        shown = question.id;
         for (const line of describeQuestion(question)) say(line);
         const keys = Object.keys(ANSWER_KEYS).join('');
         const key = await askKey(
           '  o once, s this sandbox, p this project, n no, v never: ',
           keys,
           gone.signal,
+          READ_MS,
         );
-        if (key === null) continue;
+        shown = null;
+        if (key === null) {
+          say(dim('  nobody waits for that any more'));
+          continue;
+        }
         waiting.delete(question.id);
+        answered = question.id;
         const waited = await calls.answerQuestion(transport, name, question.id, ANSWER_KEYS[key]!);
         say(dim(waited ? `  ${ANSWER_KEYS[key]}` : '  that was too late'));
       }
