@@ -18,7 +18,7 @@ import { findEnvironment } from './find-environment.ts';
 import { ensureGround, type Ground } from './ground.ts';
 import { startMachine } from './machines.ts';
 import { findExisting, freeName } from './naming.ts';
-import { networkView, planNetwork } from './network/plan.ts';
+import { keepWhatNeedsNoTrust, networkView, planNetwork } from './network/plan.ts';
 import { viewOf } from './record.ts';
 import type { OnProgress } from './rooms.ts';
 import type { Sandbox } from './sandboxes.ts';
@@ -68,6 +68,10 @@ async function upOnce(
       : [];
   if (from !== null && from !== '--env') onProgress({ step: `the environment is ${from}'s` });
   const network = await planNetwork(layout, repository, request.network);
+  if (repository)
+    await conductor.exclusively(`policy ${repository.root}`, () =>
+      keepWhatNeedsNoTrust(layout, repository, network),
+    );
   const asked = { cpus: settings.cpus, memoryMib: settings.memoryMib, diskGib: settings.diskGib };
   admit(conductor, asked);
   const name = freeName(conductor, request, repository);

@@ -10,7 +10,7 @@ import { createPolicy } from '../../src/egress/policy/judge.ts';
 import { doorFiles, type Layout, sandboxFiles } from '../../src/host/layout.ts';
 import type { Machine } from '../../src/machine/machine.ts';
 import { Doors } from '../../src/sandbox/network/doors.ts';
-import { planNetwork } from '../../src/sandbox/network/plan.ts';
+import { keepWhatNeedsNoTrust, planNetwork } from '../../src/sandbox/network/plan.ts';
 import { policyOf } from '../../src/sandbox/network/policy.ts';
 import type { Sandbox, Sandboxes } from '../../src/sandbox/sandboxes.ts';
 import { openDoor, rawOrigin, say } from '../egress/fake-guest.ts';
@@ -69,6 +69,35 @@ const SPOILED: [what: string, spoil: (file: string) => void][] = [
     ? []
     : ([['unreadable', (file) => chmodSync(file, 0)]] satisfies [string, (file: string) => void][])),
 ];
+
+describe('a repository that takes away from what it would get', () => {
+  for (const [what, first, then, holds] of [
+    ['all of it', '{"network": "none"}', '{}', 'a.example'],
+    ['all of it, and then wants all', '{"network": "none"}', '{"network": "open"}', 'a.example'],
+    ['a host', '{"egress": {"deny": ["ok.example"]}}', '{"egress": {}}', 'ok.example'],
+    ['a host, and then all that it said', '{"egress": {"deny": ["ok.example"]}}', '{}', 'ok.example'],
+  ] as const)
+    it(`${what}, gives it back to nobody unasked`, async () => {
+      const { layout, root, subject } = home();
+      const file = join(root, 'warren.json');
+      put(file, first);
+      const before = await policyOf(layout, subject);
+      await keepWhatNeedsNoTrust(layout, { root }, { fitting: [] });
+      assert.deepEqual((await policyOf(layout, subject)).rulesets, before.rulesets);
+      put(file, then);
+      const after = await policyOf(layout, subject);
+      assert.equal(after.trust, 'changed');
+      const target = { host: { kind: 'name', name: holds } as const, port: 80 };
+      assert.equal(createPolicy(after.rulesets).judgeFlow(target).decision, 'deny');
+    });
+
+  it('is not taken to be trusted with what it asks for besides', async () => {
+    const { layout, root, subject } = home();
+    put(join(root, 'warren.json'), '{"egress": {"allow": ["more.example"], "deny": ["ok.example"]}}');
+    await keepWhatNeedsNoTrust(layout, { root }, { fitting: [] });
+    assert.equal((await policyOf(layout, subject)).trust, 'new');
+  });
+});
 
 describe('at the start (NE 2)', () => {
   for (const [what, spoil] of SPOILED) {

@@ -66,7 +66,8 @@ export async function rule(
   );
   const whom = flags.project ? 'all sandboxes of this project' : `sandbox "${name}"`;
   const how = remove ? 'no such rule any more' : effect === 'allow' ? 'allowed' : 'denied';
-  if (changed.length === 0) say(remove ? 'there is no such rule' : `already ${how} for ${whom}`);
+  const none = `there is no such rule of ${whom}; warren policy show ${name} lists all`;
+  if (changed.length === 0) say(remove ? none : `already ${how} for ${whom}`);
   for (const entry of changed) say(`${how} for ${whom}: ${sanitizeLine(JSON.stringify(entry), 300)}`);
   for (const notice of notices) say(`  notice: still ${sanitizeLine(notice, 300)}`);
 }
