@@ -7,7 +7,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { SandboxDetail, TemplateView, UpResult } from '../../src/protocol/api.ts';
-import { openWarren, removeAfter } from './harness.ts';
+import { openWarren, removeAfter, until } from './harness.ts';
 
 const warren = openWarren();
 const RESTORES = 100;
@@ -142,10 +142,8 @@ describe('a template', () => {
       onStart: (pid) => void setTimeout(() => process.kill(pid, 'SIGINT'), 2500),
     });
     assert.equal(cancelled.code, 130, cancelled.stderr);
-    await new Promise((resolve) => setTimeout(resolve, 500));
     // What was there may go meanwhile: each daemon sweeps away what those before it left.
-    const added = readdirSync(store).filter((name) => !before.has(name));
-    assert.deepEqual(added, []);
+    await until('what was begun is gone', () => readdirSync(store).every((name) => before.has(name)));
 
     const repository = warren.repository('both');
     const ups = await Promise.all(

@@ -72,7 +72,7 @@ async function walk(stream: Duplex, flow: FlowContext, tools: FlowTools): Promis
 
 /**
  * Only where the server may have to speak first is a silent client taken for one that waits. A guest may be slow: a
- * runtime of an emulated one takes a second from its connection to its first byte.
+ * runtime of an emulated one takes seconds from its connection to its first byte when the computer is busy.
  */
 function silenceOf(verdict: FlowVerdict, port: number, limits: DoorLimits): number {
   if (verdict.decision === 'allow')

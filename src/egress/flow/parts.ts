@@ -95,7 +95,7 @@ export const DOOR_LIMITS: DoorLimits = {
   dnsBodyBytes: 4 * 1024,
   guestClaimBytes: 1024,
   silenceMs: 300,
-  deniedSilenceMs: 3_000,
+  deniedSilenceMs: 10_000,
   handshakeMs: 10_000,
   resolveMs: 5_000,
   connectMs: 10_000,
