@@ -200,6 +200,7 @@ export async function readSettings(file: string): Promise<FileSettings> {
     throw new WarrenError({
       code: 'usage.settings',
       message: `cannot read ${file}: ${(error as Error).message}`,
+      remedy: 'put a file of settings there, or move it away: until then it lets nothing out',
     });
   }
   return parseSettings(text, file);
