@@ -43,6 +43,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       remedy: 'warren daemon status',
     });
   const conductor = new Conductor(new Rooms(options));
+  // Before any door starts: it closes that port.
+  await conductor.forwards.openNames();
   await reconcile(conductor);
   await conductor.forwards.start();
   for (const error of conductor.unreadable) console.error(`warren daemon: ${error.message}`);

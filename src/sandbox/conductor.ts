@@ -26,12 +26,12 @@ export class Conductor extends Sandboxes {
       store: secretsFile(rooms.layout),
       placeholders: (id) => sandboxFiles(rooms.layout, id).placeholders,
     });
-    this.forwards = new Forwards(this);
+    this.forwards = new Forwards(this, rooms.closedHostPorts);
     this.doors = new Doors({
       sandboxes: this,
       secrets: this.secrets,
       templates: this.templates,
-      namesPort: () => this.forwards.namesPort,
+      closedHostPorts: rooms.closedHostPorts,
       program: rooms.door,
       downloads: rooms.storeFolders.downloads,
     });

@@ -2,7 +2,6 @@
 // sandbox brings them back with the next one.
 
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import * as v from 'valibot';
 import { Connections } from '../forward/connections.ts';
 import { NamesListener } from '../forward/names.ts';
@@ -10,15 +9,12 @@ import type { ForwardParts } from '../forward/parts.ts';
 import { checkPorts, PlainForward } from '../forward/plain.ts';
 import { urlOf } from '../forward/stable-name.ts';
 import { writeJsonAtomic } from '../host/atomic-file.ts';
-import { namesPortFile } from '../host/layout.ts';
 import { isOwnPeer } from '../host/peer.ts';
 import { WarrenError } from '../protocol/error.ts';
 import type { ForwardView, GuestPort, PortsView } from '../protocol/forwards.ts';
+import { openAtNamesPort } from './names-port.ts';
 import type { SandboxRecord } from './record.ts';
 import type { Sandbox, Sandboxes } from './sandboxes.ts';
-import { readSettings } from './settings.ts';
-
-const DEFAULT_NAMES_PORT = 7070;
 
 const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535));
 const fileSchema = v.object({
@@ -47,6 +43,7 @@ export class Forwards {
   readonly #sandboxes: Sandboxes;
   readonly #parts: ForwardParts;
   readonly #connections: Connections;
+  readonly #closedHostPorts: Set<number>;
   /** By the sandbox's id. */
   readonly #kept = new Map<string, Kept[]>();
   #names: NamesListener | null = null;
@@ -54,8 +51,9 @@ export class Forwards {
   /** Changes follow one another. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(sandboxes: Sandboxes) {
+  constructor(sandboxes: Sandboxes, closedHostPorts: Set<number>) {
     this.#sandboxes = sandboxes;
+    this.#closedHostPorts = closedHostPorts;
     this.#parts = {
       openPort: (name, at, signal) => this.#openPort(name, at, signal),
       listening: (name) => this.#listening(this.#named(name)),
@@ -64,11 +62,18 @@ export class Forwards {
     this.#connections = new Connections(this.#parts);
   }
 
+  /** Opens the listener of stable names. When that fails, `list` tells it. */
+  async openNames(): Promise<void> {
+    const open = (port: number) => NamesListener.open(this.#parts, this.#connections, port);
+    this.#names = await openAtNamesPort(this.#sandboxes.layout, open).catch((error: Error) => {
+      this.#namesProblem = error.message;
+      return null;
+    });
+    if (this.#names) this.#closedHostPorts.add(this.#names.port);
+  }
+
   /** After the sandboxes are known. What cannot be opened is told by `list`, not thrown. */
   async start(): Promise<void> {
-    await this.#openNames().catch((error: Error) => {
-      this.#namesProblem = error.message;
-    });
     for (const sandbox of this.#sandboxes.list()) {
       for (const wanted of await this.#read(sandbox).catch(() => []))
         await this.#open(sandbox, wanted.port, wanted.hostPort).catch((error: Error) => {
@@ -158,28 +163,6 @@ export class Forwards {
     this.#names?.close();
     for (const all of this.#kept.values()) for (const { open } of all) open?.close();
     this.#connections.dropAll();
-  }
-
-  async #openNames(): Promise<void> {
-    const { layout } = this.#sandboxes;
-    const { namesPort: wanted } = await readSettings(join(layout.config, 'config.json'));
-    if (wanted === 0) {
-      this.#namesProblem = '"namesPort" in config.json is 0';
-      return;
-    }
-    if (wanted !== undefined) {
-      checkPorts({ port: wanted, hostPort: wanted });
-      this.#names = await NamesListener.open(this.#parts, this.#connections, wanted).catch((error: Error) => {
-        throw new Error(`"namesPort" ${wanted} in config.json cannot be had: ${error.message}`);
-      });
-      return;
-    }
-    const file = namesPortFile(layout);
-    const text = await readFile(file, 'utf8').catch(() => '');
-    const remembered = Number(/^\d{4,5}$/.exec(text.trim())?.[0] ?? DEFAULT_NAMES_PORT);
-    const open = (at: number) => NamesListener.open(this.#parts, this.#connections, at);
-    this.#names = await open(remembered).catch(() => open(0));
-    if (this.#names.port !== remembered) await writeJsonAtomic(file, this.#names.port);
   }
 
   async #open(sandbox: Sandbox, guestPort: number, hostPort: number | null): Promise<Kept> {

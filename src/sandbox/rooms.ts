@@ -32,6 +32,8 @@ export class Rooms {
   readonly store: string;
   /** Of builds, in machines that wait. */
   readonly failedSteps = new FailedSteps();
+  /** Of this computer, no rule opens them to a machine: stable names lead into all sandboxes. */
+  readonly closedHostPorts = new Set<number>();
   #found: Promise<DriverFound> | undefined;
   #confinement: Promise<Confinement> | undefined;
   #kernel: { agentMtimeMs: number; kernel: Promise<Kernel> } | undefined;

@@ -157,7 +157,7 @@ describe('while a door runs', () => {
       sandboxes,
       secrets: { bindingsFor: async () => [], secretEnvironment: async () => ({}) },
       templates: { get: () => new Promise<never>(() => {}) },
-      namesPort: () => null,
+      closedHostPorts: new Set<number>(),
       program: '/nowhere/door-process.js',
       downloads: '/nowhere',
     });

@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TemplateView, UpResult } from '../../src/protocol/api.ts';
+import type { PortsView } from '../../src/protocol/forwards.ts';
 import { inSmall, openWarren, processes, removeAfter, until, write } from './harness.ts';
 
 const warren = openWarren();
@@ -117,6 +118,21 @@ describe('a repository that is prepared', { timeout: 300_000 }, () => {
     });
     const { stderr } = await warren.fails(['up', '--detach'], 'prepare.failed', { cwd: repository });
     assert.match(stderr, /not let through: .*no\.example/);
+  });
+
+  it('does not reach the ports of other sandboxes by stable names, whatever a rule says', async (t) => {
+    removeAfter(t, warren, 'beside');
+    await up(warren.repository('beside'), 'beside');
+    const { port } = (await warren.json<PortsView>(['forward', 'ls', 'beside'])).names;
+    const settings = join(warren.home, '.config/warren');
+    t.after(() => write(settings, { 'config.json': '{}' }));
+    write(settings, {
+      'config.json': JSON.stringify({ egress: { allow: [{ hostService: port, protocol: 'http' }] } }),
+    });
+    const prepare = `curl -sS --fail-with-body http://host.warren.internal:${port}/`;
+    const repository = warren.repository('curious', { 'warren.json': JSON.stringify({ prepare }) });
+    const { stderr } = await warren.fails(['up', '--detach'], 'prepare.failed', { cwd: repository });
+    assert.match(stderr, new RegExp(`port ${port} of this computer leads to ports of all sandboxes`));
   });
 
   it('is given up by Ctrl-C, and leaves nothing', async () => {

@@ -62,7 +62,7 @@ export async function openBuildDoor(
       rulesets,
       secrets: [],
       ...(await waySettings()),
-      closedHostPorts: [],
+      closedHostPorts: [...rooms.closedHostPorts],
       downloads: await downloadSettings(rooms.storeFolders.downloads),
       idleMs: IDLE_MS,
     }),

@@ -18,7 +18,6 @@ import { FileWatch } from './watch-files.ts';
 import { waySettings } from './way.ts';
 
 const IDLE_MS = 60_000;
-const NO_PORT = 0;
 const TRUST_TIMEOUT_MS = 30_000;
 
 interface Open {
@@ -31,8 +30,7 @@ export interface DoorsOptions {
   sandboxes: Sandboxes;
   secrets: Pick<SecretKeeper, 'bindingsFor' | 'secretEnvironment'>;
   templates: Pick<Templates, 'get'>;
-  /** Of stable names, while they have one. */
-  namesPort(): number | null;
+  closedHostPorts: ReadonlySet<number>;
   /** The built `door-process.js`. */
   program: string;
   /** The folder of kept downloads. */
@@ -89,7 +87,7 @@ export class Doors {
           rulesets: this.#rulesets(id, await this.#policy(sandbox)),
           secrets: await this.#options.secrets.bindingsFor(sandbox.record),
           ...(await waySettings()),
-          closedHostPorts: [this.#options.namesPort() ?? NO_PORT],
+          closedHostPorts: [...this.#options.closedHostPorts],
           downloads: await downloadSettings(this.#options.downloads),
           idleMs: IDLE_MS,
         };
