@@ -10,18 +10,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import type { AuditEvent } from '../../src/egress/audit/event.ts';
-import { connectTcp } from '../../src/egress/flow/connect.ts';
-import type { Door, FlowContext } from '../../src/egress/flow/context.ts';
-import { DOOR_LIMITS, type DoorParts } from '../../src/egress/flow/parts.ts';
-import { Places } from '../../src/egress/flow/places.ts';
+import type { Door } from '../../src/egress/flow/context.ts';
+import { DOOR_LIMITS } from '../../src/egress/flow/parts.ts';
 import { serveHttp2 } from '../../src/egress/http/front-http2.ts';
-import { Origins } from '../../src/egress/http/origins.ts';
-import { SyntheticNames } from '../../src/egress/names/synthetic.ts';
-import { createPolicy } from '../../src/egress/policy/judge.ts';
-import { parsePolicy } from '../../src/egress/policy/parse.ts';
-import { PieceLimit } from '../../src/host/limit-pieces.ts';
-import { readRequests } from '../egress/strict-origin.ts';
+import { FuzzFlows, LATE_MS, quiet } from './fuzz-flows.ts';
 import type { Ran } from './target.ts';
 
 const [DATA, HEADERS, PRIORITY, RST, SETTINGS, PING, GOAWAY, WINDOW, CONTINUATION, TEXT] = [
@@ -90,59 +82,17 @@ const origin = createServer((socket) => {
   http.emit('connection', socket);
 });
 http.on('clientError', (_, socket) => socket.destroy());
-const pairing = createServer();
-for (const server of [origin, pairing]) {
-  server.listen(0, '127.0.0.1').unref();
-  await once(server, 'listening');
-}
-const portOf = (server: typeof origin) => (server.address() as AddressInfo).port;
-
-const policy = createPolicy([
-  parsePolicy({ egress: { allow: ['api.example'] } }, { source: 'project', file: 'p' }),
-]);
-let events: AuditEvent[] = [];
-const parts: DoorParts = {
-  policy: () => policy,
-  names: new SyntheticNames({ path: null, isDenied: () => false }),
-  audit: {
-    async write(event) {
-      events.push(event);
-    },
-  },
-  authority: undefined as never,
-  resolve: async () => ['93.184.215.14'],
-  ownAddresses: () => [],
-  connect: () => connectTcp('127.0.0.1', portOf(origin)),
-  denialHint: () => [],
-};
+origin.listen(0, '127.0.0.1').unref();
+await once(origin, 'listening');
+const { port } = origin.address() as AddressInfo;
+const flows = new FuzzFlows({ port: 443, originPort: () => port });
 
 export async function run(bytes: Buffer): Promise<Ran> {
-  events = [];
   received = [];
-  const [theirs, ours] = await socketPair();
-  const pieces = new PieceLimit(DOOR_LIMITS.pieces);
-  const places = new Places(1, 0);
-  const door: Door = { parts, limits: DOOR_LIMITS, requests: 0, flows: 1, places, pieces };
-  const flow: FlowContext = {
-    door,
-    nr: 1,
-    target: { host: { kind: 'name', name: 'api.example' }, port: 443 },
-    guest: null,
-    startedMs: performance.now(),
-    counts: { up: 0, down: 0 },
-    upstream: null,
-    denied: null,
-    approved: new Set(),
-    place: null,
-    requests: 0,
-    allowed: 0,
-  };
-  // To the origin in plain text: TLS is not what is looked at here.
-  const origins = new Origins(flow, null);
+  const { theirs, ours, door, http } = await flows.begin('https');
   const answered: Buffer[] = [];
-  theirs.on('error', () => {}).on('data', (chunk: Buffer) => answered.push(chunk));
-  ours.on('error', () => {});
-  const session = serveHttp2(ours, { flow, protocol: 'https', origins }, DOOR_LIMITS);
+  theirs.on('data', (chunk: Buffer) => answered.push(chunk));
+  const session = serveHttp2(ours, http, DOOR_LIMITS);
   const closed = new Promise<void>((resolve) => session.once('close', resolve));
   try {
     theirs.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
@@ -157,33 +107,15 @@ export async function run(bytes: Buffer): Promise<Ran> {
     // As `intercept.ts` does when the guest's TLS is over.
     session.destroy();
     await inTime('the session does not end', closed);
-    origins.close();
+    http.origins.close();
     await quiet(() => door.requests === 0, 'requests do not end');
-    audited();
+    flows.checkAudit(received);
     return arrived(answered);
   } finally {
     theirs.destroy();
     session.destroy();
-    origins.close();
+    http.origins.close();
   }
-}
-
-/** Every request that was begun has its end, and no more went upstream than was written down. */
-function audited(): void {
-  const requests = events.filter((event) => event.kind === 'request');
-  const begun = requests.filter((event) => event.begun);
-  for (const each of begun)
-    assert.ok(
-      requests.some((other) => !other.begun && other.request === each.request),
-      `request ${each.request} has no end in the audit`,
-    );
-  let sent = 0;
-  for (const text of received) {
-    const { requests: read, rest } = readRequests(text);
-    sent += read.length + (rest === '' ? 0 : 1);
-    for (const { headers } of read) assert.deepEqual(headers[0], ['Host', 'api.example']);
-  }
-  assert.ok(sent <= begun.length, `${sent} requests at the origin, ${begun.length} in the audit`);
 }
 
 /** Which frames came back, as a kind of answer. */
@@ -195,8 +127,7 @@ function arrived(answered: Buffer[]): string {
     const code = type === RST || type === GOAWAY ? all.readUIntBE(at + 9 + (type === RST ? 0 : 4), 4) : '';
     if (type !== PING && type !== SETTINGS) seen.add(`${type}${code === '' ? '' : ` ${code}`}`);
   }
-  const statuses = events.map((event) => ('status' in event ? event.status : null));
-  return `${[...seen].sort().join(', ')}; ${[...new Set(statuses)].sort().join(' ')}`;
+  return `${[...seen].sort().join(', ')}; ${flows.statuses()}`;
 }
 
 /** Until the PING was answered and nothing is under way; what waits for more of the client is not waited for. */
@@ -208,28 +139,12 @@ async function settled(theirs: Socket, door: Door, answered: Buffer[]): Promise<
   }
 }
 
-const LATE_MS = 10_000;
-
 async function inTime(why: string, work: Promise<unknown>): Promise<void> {
   const timer = Promise.withResolvers<'late'>();
   const end = setTimeout(() => timer.resolve('late'), LATE_MS);
   const first = await Promise.race([work, timer.promise]);
   clearTimeout(end);
   assert.notEqual(first, 'late', why);
-}
-
-async function quiet(is: () => boolean, why: string): Promise<void> {
-  const endMs = performance.now() + LATE_MS;
-  while (!is()) {
-    assert.ok(performance.now() < endMs, why);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-}
-
-async function socketPair(): Promise<[Socket, Socket]> {
-  const theirs = connectTcp('127.0.0.1', portOf(pairing));
-  const [ours] = (await once(pairing, 'connection')) as [Socket];
-  return [theirs, ours];
 }
 
 function frames(...list: [type: number, flags: number, stream: number, payload: string][]): Buffer {

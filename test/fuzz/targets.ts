@@ -7,6 +7,7 @@ import * as clientHello from './client-hello.ts';
 import * as devcontainer from './devcontainer.ts';
 import * as dnsQuestion from './dns-question.ts';
 import * as dockerfile from './dockerfile.ts';
+import * as frontHttp1 from './front-http1.ts';
 import * as frontHttp2 from './front-http2.ts';
 import * as pathPattern from './path-pattern.ts';
 import * as policyFile from './policy-file.ts';
@@ -26,6 +27,7 @@ const all: Record<string, Target> = {
   'client-hello': clientHello,
   devcontainer,
   'dns-question': dnsQuestion,
+  'front-http1': frontHttp1,
   'front-http2': frontHttp2,
   dockerfile,
   'path-pattern': pathPattern,

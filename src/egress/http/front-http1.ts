@@ -78,7 +78,8 @@ export class FrontHttp1 {
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket as never);
-    response.once('finish', () => socket.end());
+    // What it sent behind its head is for nobody; unread, it would hide the client's end.
+    response.once('finish', () => socket.end().resume());
     if (head.length > 0) socket.unshift(head);
     this.#take(request, response, socket);
   }
