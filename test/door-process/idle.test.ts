@@ -49,6 +49,6 @@ describe('a door', () => {
     const openedMs = performance.now();
     await door.ended;
     const tookMs = performance.now() - openedMs;
-    assert.ok(tookMs >= IDLE_MS && tookMs < 20 * IDLE_MS, `${tookMs} ms`);
+    assert.ok(tookMs >= IDLE_MS, `${tookMs} ms`);
   });
 });

@@ -8,6 +8,7 @@ import {
   substitute,
   type Variables,
 } from '../../src/environment/devcontainer/index.ts';
+import { cpuMs } from '../measure.ts';
 import { read } from './devcontainer-file.ts';
 
 describe('what an image’s label and devcontainer.json say', () => {
@@ -194,14 +195,14 @@ describe('variables', () => {
   });
 
   it('that are opened and never closed take no time', () => {
-    const startedMs = performance.now();
+    const before = cpuMs();
     for (const text of ['${'.repeat(32_768), `${'${'.repeat(32_000)}\n}`, '${\n'.repeat(20_000)])
       for (let round = 0; round < 16; round++) assert.equal(substitute(text, variables), text);
     assert.equal(
       substitute('${a${localEnv:USER}${\n}${localEnv:USER}', variables),
       '${a${localEnv:USER}${\n}ada',
     );
-    assert.ok(performance.now() - startedMs < 3000);
+    assert.ok(cpuMs() - before < 3000);
   });
 
   it('of the host that are asked for can be told', () => {

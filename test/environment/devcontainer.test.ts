@@ -9,6 +9,7 @@ import {
   parseDevcontainer,
   toEnvironment,
 } from '../../src/environment/devcontainer/index.ts';
+import { cpuMs } from '../measure.ts';
 import { read } from './devcontainer-file.ts';
 
 const refused = (value: unknown, why: RegExp) =>
@@ -106,10 +107,10 @@ describe('a devcontainer.json that is made to be slow or deep', () => {
       '\\"'.repeat(half),
       '['.repeat(half),
     ]) {
-      const startedMs = performance.now();
+      const before = cpuMs();
       assert.throws(() => parseDevcontainer(text, 'f'), { code: 'environment.devcontainer' });
       assert.throws(() => mergeDefinition(text, read({ image: 'a' })), { code: 'environment.devcontainer' });
-      assert.ok(performance.now() - startedMs < 3000, text.slice(0, 4));
+      assert.ok(cpuMs() - before < 3000, text.slice(0, 4));
     }
   });
 });

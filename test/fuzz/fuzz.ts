@@ -1,8 +1,7 @@
 // Runs a target on bred bytes until the time or the runs are over, and tells the first input that it failed on, to
 // repeat. Bounded are the CPU of a run and what the process holds afterwards: neither depends on who else is busy.
 
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { collectGarbage, cpuMs } from '../measure.ts';
 import { mutate, randomFrom } from './mutate.ts';
 import type { Ran, Target } from './target.ts';
 
@@ -43,7 +42,7 @@ export async function fuzz(target: Target, until: Until, seed: number): Promise<
   const fail = (error: Error, input: Buffer): Outcome => ({ ...outcome, failure: { error, input } });
   for (; outcome.runs < most && performance.now() < endMs; outcome.runs++) {
     const input = outcome.runs < seeds ? pool[outcome.runs]! : mutate(pool, random);
-    const before = process.cpuUsage();
+    const before = cpuMs();
     let kind: Ran;
     try {
       const ran = target.run(Buffer.from(input));
@@ -51,8 +50,7 @@ export async function fuzz(target: Target, until: Until, seed: number): Promise<
     } catch (error) {
       return fail(error as Error, input);
     }
-    const { user, system } = process.cpuUsage(before);
-    const tookMs = (user + system) / 1000;
+    const tookMs = cpuMs() - before;
     outcome.slowestMs = Math.max(outcome.slowestMs, tookMs);
     if (tookMs > MAX_RUN_MS) return fail(new Error(`one run took ${Math.round(tookMs)} ms of CPU`), input);
     // What a run has closed is gone after a turn of the loop only.
@@ -89,17 +87,11 @@ function own(bytes: Buffer): Buffer {
   return made;
 }
 
-setFlagsFromString('--expose-gc');
-const collect: () => void = runInNewContext('gc');
-
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 async function heldMib(pool: readonly Buffer[]): Promise<number> {
   await turn();
-  // V8 frees what buffers held beside the program, and counts it as external until then; the next collection waits
-  // for that. After a single one, up to 100 MiB of garbage were counted.
-  collect();
-  collect();
+  collectGarbage();
   const { heapUsed, external } = process.memoryUsage();
   return (heapUsed + external - pool.reduce((bytes, each) => bytes + each.length, 0)) / MIB;
 }

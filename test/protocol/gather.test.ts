@@ -3,15 +3,12 @@
 import assert from 'node:assert/strict';
 import type { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { readAll } from '../../src/machine/link/answer.ts';
 import { EnvelopeReader, encodeEnvelope } from '../../src/protocol/connect.ts';
 import { Gather } from '../../src/protocol/gather.ts';
+import { collectGarbage } from '../measure.ts';
 
 const PIECES = 256 * 1024;
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
 
 /** What is held at the end of as many pieces of a byte. */
 async function heldMib(

@@ -273,3 +273,10 @@ function withHosts(home: string, hosts: readonly string[]): string[] {
 function pick(...names: string[]): Record<string, string> {
   return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
 }
+
+/** How far a guest's clock is from the time in which it was asked: that is no moment, however busy this computer is. */
+export async function clockOffS(warren: Warren, name: string): Promise<number> {
+  const beforeS = Date.now() / 1000;
+  const guestS = Number(await warren.sh(name, 'date +%s.%N'));
+  return Math.max(0, beforeS - guestS, guestS - Date.now() / 1000);
+}
