@@ -42,7 +42,7 @@ export class Machine extends EventEmitter<{ gone: []; diskFull: [] }> {
     this.record = record;
     this.#control = control;
     control.closed.then(() => this.#onControlClosed());
-    control.onDiskFull(() => this.emit('diskFull'));
+    control.onDiskFull(() => void this.#tellFullDisk());
   }
 
   /** Boots or restores what `spec` says. The agent has not been spoken to yet; see `awaken`. */
@@ -190,6 +190,11 @@ export class Machine extends EventEmitter<{ gone: []; diskFull: [] }> {
     this.#gone = true;
     await this.detach();
     this.#control.close();
+  }
+
+  /** A VMM may hold such news back (QEMU 10 for a second); by now there may be room, and the machine may run again. */
+  async #tellFullDisk(): Promise<void> {
+    if (await this.stoppedByFullDisk().catch(() => false)) this.emit('diskFull');
   }
 
   #onControlClosed(): void {

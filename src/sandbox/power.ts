@@ -86,16 +86,22 @@ export async function resume(conductor: Conductor, sandbox: Sandbox): Promise<bo
       message: `cannot resume sandbox "${sandbox.record.name}": its machine is gone`,
       remedy: `warren start ${sandbox.record.name}`,
     });
-  await wakeAgain(sandbox.machine, sandbox.record);
-  conductor.doors.keep(sandbox, sandbox.machine);
+  const { machine } = sandbox;
+  await wakeAgain(machine, sandbox.record);
+  conductor.doors.keep(sandbox, machine);
   try {
     await conductor.update(sandbox, { state: 'running', note: null }, 'resumed');
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'ENOSPC') throw cause;
-    await sandbox.machine.pause().catch(() => {});
+    await machine.pause().catch(() => {});
     // The record may have found room, and its line in the journal none.
     await conductor.diskFull(sandbox);
     throw stillFull(sandbox.record.name, cause);
+  }
+  // What came between waking and writing it down was news of a machine that was not running.
+  if (await machine.stoppedByFullDisk().catch(() => false)) {
+    await conductor.diskFull(sandbox);
+    throw stillFull(sandbox.record.name);
   }
   return true;
 }
@@ -103,15 +109,15 @@ export async function resume(conductor: Conductor, sandbox: Sandbox): Promise<bo
 /** A machine that does not answer stays paused, as it was. */
 async function wakeAgain(machine: Machine, record: SandboxRecord): Promise<void> {
   let full = false;
-  const stopped = new Promise<never>((_, reject) => {
-    machine.once('diskFull', () => {
-      full = true;
-      reject(new Error('its disk found no room'));
-    });
-  });
-  stopped.catch(() => {});
+  const { promise: stopped, reject } = Promise.withResolvers<never>();
+  const onDiskFull = () => {
+    full = true;
+    reject(new Error('its disk found no room'));
+  };
   try {
     await machine.resume();
+    // Not before: it may still be told why it stood still.
+    machine.once('diskFull', onDiskFull);
     const { name: hostname, machineId } = record;
     await Promise.race([machine.reawaken({ hostname, machineId }, REAWAKEN_TIMEOUT_MS), stopped]);
   } catch (cause) {
@@ -125,10 +131,12 @@ async function wakeAgain(machine: Machine, record: SandboxRecord): Promise<void>
       },
       { cause },
     );
+  } finally {
+    machine.off('diskFull', onDiskFull);
   }
 }
 
-function stillFull(name: string, cause: unknown): WarrenError {
+function stillFull(name: string, cause?: unknown): WarrenError {
   return new WarrenError(
     {
       code: 'sandbox.disk-full',
