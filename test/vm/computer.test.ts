@@ -197,6 +197,23 @@ describe('a disk', () => {
     assert.match(said, /\[sandbox\.disk-full\]/);
     assert.match(said, /whole\n/);
   });
+
+  it('that has room again at once: news of it that the VMM held back stop nobody', async () => {
+    await warren.ok(['daemon', 'stop']);
+    const home = join(warren.home, 'held-back');
+    // Several writes fail together; QEMU tells of the first, and of the others a second later.
+    const write =
+      'for i in 1 2 3 4 5 6 7 8; do dd if=/dev/urandom of=/tmp/o$i bs=1M count=12 oflag=direct & done; wait';
+    const script = `
+      cd "$HOME"; "$W" run --no-repo --name f -- true
+      head -c 120M /dev/zero > "$HOME/ballast"
+      ("$W" exec f -- sh -c '${write}' > /dev/null 2>&1 || true) &
+      for i in $(seq 600); do "$W" ls --json | grep -q '"paused"' && break; sleep 0.1; done
+      rm "$HOME/ballast"; "$W" resume f; sleep 2; "$W" ls --json
+      "$W" rm f --force; "$W" daemon stop >/dev/null 2>&1`;
+    const said = inSmall(warren, 200, home, script, { HOME: home });
+    assert.match(said, /"state": "running"/);
+  });
 });
 
 describe('files of Warren that are spoiled', () => {
