@@ -9,21 +9,20 @@ import type { Sandbox, Sandboxes } from '../sandboxes.ts';
 import type { SecretKeeper } from '../secrets.ts';
 import type { Templates } from '../templates.ts';
 import { ensureAuthority } from './authority.ts';
-import { downloadSettings } from './downloads.ts';
+import { type InForce, isSameWay, nothingInForce, readInForce } from './in-force.ts';
 import { DoorKeeper } from './keeper.ts';
-import { type EffectivePolicy, policyOf } from './policy.ts';
+import type { EffectivePolicy } from './policy.ts';
 import { Questions } from './questions.ts';
 import { tellSessions } from './sessions.ts';
 import { FileWatch } from './watch-files.ts';
-import { waySettings } from './way.ts';
 
 const IDLE_MS = 60_000;
 const TRUST_TIMEOUT_MS = 30_000;
 
 interface Open {
   keeper: DoorKeeper;
-  /** In force; kept when a later one cannot be read. */
-  policy: EffectivePolicy | undefined;
+  /** By what its door goes; kept when what comes later cannot be read. */
+  inForce: InForce | undefined;
 }
 
 export interface DoorsOptions {
@@ -77,6 +76,7 @@ export class Doors {
         const files = doorFiles(this.#sandboxes.files(sandbox).folder);
         this.#starting.add(id);
         await this.#watch.look();
+        const { policy, way } = await this.#begin(sandbox);
         return {
           type: 'config',
           name: sandbox.record.name,
@@ -84,17 +84,16 @@ export class Doors {
           namesFile: files.names,
           auditFile: files.audit,
           authority: await this.#authority(sandbox),
-          rulesets: this.#rulesets(id, await this.#policy(sandbox)),
+          rulesets: this.#rulesets(id, policy),
           secrets: await this.#options.secrets.bindingsFor(sandbox.record),
-          ...(await waySettings()),
+          ...way,
           closedHostPorts: [...this.#options.closedHostPorts],
-          downloads: await downloadSettings(this.#options.downloads),
           idleMs: IDLE_MS,
         };
       },
       onFailure: (why) => void this.#sandboxes.journal(sandbox, 'door-failed', { why }).catch(() => {}),
     });
-    this.#open.set(id, { keeper, policy: undefined });
+    this.#open.set(id, { keeper, inForce: undefined });
     machine.once('gone', () => void this.#closeOf(id, machine));
   }
 
@@ -129,6 +128,11 @@ export class Doors {
     return this.#open.get(id)?.keeper.pid;
   }
 
+  /** Of the door that runs now; null while there is none. */
+  inForce(id: string): EffectivePolicy | null {
+    return this.pid(id) === undefined ? null : (this.#open.get(id)?.inForce?.policy ?? null);
+  }
+
   /** Tells running doors. Throws when the policy of one cannot be read; that one keeps what it had. */
   async policyChanged(concerns: (sandbox: Sandbox) => boolean): Promise<void> {
     const failures: unknown[] = [];
@@ -137,12 +141,14 @@ export class Doors {
       const open = this.#open.get(id);
       if (!open) continue;
       try {
-        open.policy = await policyOf(this.#sandboxes.layout, sandbox.record);
-        open.keeper.usePolicy(this.#rulesets(id, open.policy));
+        const before = open.inForce;
+        open.inForce = await this.#read(sandbox);
+        // A process has one way out.
+        if (before && !isSameWay(before.way, open.inForce.way)) open.keeper.restart();
+        else open.keeper.usePolicy(this.#rulesets(id, open.inForce.policy));
       } catch (error) {
         failures.push(error);
-        const why = WarrenError.from(error).message;
-        await this.#sandboxes.journal(sandbox, 'policy-unusable', { why }).catch(() => {});
+        await this.#tellUnusable(sandbox, error);
       }
     }
     if (failures.length > 0) throw failures[0];
@@ -174,7 +180,7 @@ export class Doors {
   /** Somebody who can be asked has come or gone. */
   askingChanged(id: string): void {
     const open = this.#open.get(id);
-    if (open?.policy) open.keeper.usePolicy(this.#rulesets(id, open.policy));
+    if (open?.inForce) open.keeper.usePolicy(this.#rulesets(id, open.inForce.policy));
   }
 
   /** With somebody watching, what no rule allows is asked. */
@@ -201,16 +207,24 @@ export class Doors {
     ];
   }
 
-  async #policy(sandbox: Sandbox): Promise<EffectivePolicy> {
+  /** Of a door that starts: what an earlier one remembered is over. */
+  async #begin(sandbox: Sandbox): Promise<InForce> {
+    const inForce = await this.#read(sandbox).catch(async (error: unknown) => {
+      await this.#tellUnusable(sandbox, error);
+      return nothingInForce(sandbox.record.name);
+    });
     const open = this.#open.get(sandbox.record.id);
-    try {
-      const policy = await policyOf(this.#sandboxes.layout, sandbox.record);
-      if (open) open.policy = policy;
-      return policy;
-    } catch (error) {
-      if (open?.policy) return open.policy;
-      throw error;
-    }
+    if (open) open.inForce = inForce;
+    return inForce;
+  }
+
+  async #read({ record }: Sandbox): Promise<InForce> {
+    return await readInForce(this.#sandboxes.layout, record, this.#options.downloads);
+  }
+
+  async #tellUnusable(sandbox: Sandbox, error: unknown): Promise<void> {
+    const why = WarrenError.from(error).message;
+    await this.#sandboxes.journal(sandbox, 'policy-unusable', { why }).catch(() => {});
   }
 
   async #authority({ record }: Sandbox): Promise<AuthorityPem> {
