@@ -5,20 +5,37 @@ import { isShape } from '../egress/secret/placeholder.ts';
 import { WarrenError } from '../protocol/error.ts';
 import type { SecretAddRequest } from '../protocol/secret.ts';
 import type { StoredSecret } from './secret-files.ts';
+import { variableObjection } from './secret-variable.ts';
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
+const ITS_LETTERS = 'letters, digits and _, at most 64, and begins with no digit';
 const MAX_HOSTS = 16;
 
-/** Throws `usage.secret`. */
-export function checkSecret(request: SecretAddRequest, root: string | null): StoredSecret {
+/** Throws `usage.secret`. `all`: those that there are. */
+export function checkSecret(
+  request: SecretAddRequest,
+  root: string | null,
+  all: readonly StoredSecret[],
+): StoredSecret {
   const { name, hosts, from, like, query, body } = request;
   const variable = request.variable ?? name;
-  for (const each of [name, variable])
-    if (!NAME.test(each))
-      throw wrong(
-        `cannot add secret ${JSON.stringify(each.slice(0, 64))}: a name has letters, digits and _, at most 64`,
-        'warren secret add GITHUB_TOKEN --host api.github.com',
-      );
+  if (!NAME.test(name))
+    throw wrong(
+      `cannot add secret ${JSON.stringify(name.slice(0, 64))}: a name has ${ITS_LETTERS}`,
+      'warren secret add GITHUB_TOKEN --host api.github.com',
+    );
+  if (!NAME.test(variable))
+    throw wrong(
+      `cannot add secret "${name}" with --env-name ${JSON.stringify(variable.slice(0, 64))}: a variable has ${ITS_LETTERS}`,
+      `warren secret add ${name} … --env-name ${name}`,
+    );
+  const others = all.filter((each) => each.name !== name || each.root !== root);
+  const taken = variableObjection({ name, variable, root }, others);
+  if (taken)
+    throw wrong(
+      `cannot add secret "${name}": ${taken.why}`,
+      `give it another variable: warren secret add ${name} … --env-name ${taken.other}`,
+    );
   if (hosts.length === 0 || hosts.length > MAX_HOSTS)
     throw wrong(
       `cannot add secret "${name}": it needs 1 to ${MAX_HOSTS} hosts`,
@@ -30,7 +47,9 @@ export function checkSecret(request: SecretAddRequest, root: string | null): Sto
       throw wrong(
         `cannot bind secret "${name}" to ${JSON.stringify(host.slice(0, 255))}: ${objection.refused}`,
         // In a file of rules it would be written otherwise.
-        /[{}]/.test(objection.remedy) ? `warren secret add ${name} --host api.example.com` : objection.remedy,
+        /[{}]|"network"/.test(objection.remedy)
+          ? `name its host: warren secret add ${name} --host api.example.com`
+          : objection.remedy,
       );
   }
   if (like !== null && !isShape(like))

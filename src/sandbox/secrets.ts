@@ -62,8 +62,8 @@ export class SecretKeeper {
   /** `root`: of the repository at `request.path`. Answers whether there was one of this name. */
   async add(request: SecretAddRequest, root: string | null): Promise<{ replaced: boolean }> {
     const answer = await this.#exclusively(async () => {
-      const secret = checkSecret(request, root);
       const before = await readSecrets(this.#paths.store);
+      const secret = checkSecret(request, root, before);
       const others = before.filter((each) => keyOf(each) !== keyOf(secret));
       if (others.length >= MAX_SECRETS)
         throw new WarrenError({
@@ -167,8 +167,9 @@ export class SecretKeeper {
     return this.#exclusively(async () => {
       const concerned = await this.#concerning(record);
       const placeholders = await this.#placeholders(record.id, concerned);
+      // The project's come last: a variable that one for all has too is theirs.
       return Object.fromEntries(
-        concerned.map((secret) => [secret.variable, placeholders.get(keyOf(secret))!]),
+        concerned.reverse().map((secret) => [secret.variable, placeholders.get(keyOf(secret))!]),
       );
     });
   }
@@ -221,7 +222,7 @@ export class SecretKeeper {
     }
     const variable = from.slice('env:'.length);
     const value = this.#variables.get(variable);
-    const why = `the variable ${variable} was not set where warren was last run`;
+    const why = `the variable ${variable} was not set where warren up, run or start was last run; on the host: export ${variable}=…, then warren start NAME`;
     return value === undefined ? { kind: 'missing', why } : { kind: 'value', value };
   }
 

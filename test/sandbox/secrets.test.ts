@@ -5,7 +5,9 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { secretRemedy, secretRow } from '../../src/cli/secret-lines.ts';
 import type { SecretAddRequest } from '../../src/protocol/secret.ts';
+import { projectRoot } from '../../src/sandbox/secret-scope.ts';
 import { SecretKeeper } from '../../src/sandbox/secrets.ts';
 
 const CANARY = 'canary-5f1e-value';
@@ -88,7 +90,10 @@ describe('the secrets of a sandbox', () => {
     const after = open();
     const [second] = await after.bindingsFor(ONE);
     assert.equal(second!.placeholder, first!.placeholder);
-    assert.equal(second!.source.kind, 'missing');
+    assert.match(
+      second!.source.kind === 'missing' ? second!.source.why : '',
+      /export GH=…, then warren start NAME$/,
+    );
     assert.equal((await after.list())[0]!.known, false);
     assert.deepEqual(await after.wanted(), ['GH']);
     await after.tellValues({ GH: 'new', HOME: 'never asked for', __proto__: 'x' });
@@ -101,6 +106,58 @@ describe('the secrets of a sandbox', () => {
     await secrets.add(request(), null);
     const all = await Promise.all([1, 2, 3].map(() => secrets.bindingsFor(ONE)));
     assert.equal(new Set(all.map(([binding]) => binding!.placeholder)).size, 1);
+  });
+
+  it('have a variable each, and none that programs live by', async () => {
+    const { open } = await keeper();
+    const secrets = open();
+    for (const name of ['GIT_TOKEN', 'LD_SDK_KEY', 'PYTHON_INDEX_PASSWORD', 'NODE_AUTH_TOKEN', 'path'])
+      await secrets.add(request({ name }), '/src/app');
+    await assert.rejects(secrets.add(request({ name: 'HOME' }), null), {
+      message: 'cannot add secret "HOME": programs of the guest live by $HOME',
+      remedy: 'give it another variable: warren secret add HOME … --env-name HOME_TOKEN',
+    });
+    await assert.rejects(secrets.add(request({ name: 'NPM', variable: 'GIT_TOKEN' }), '/src/app'), {
+      message: 'cannot add secret "NPM": $GIT_TOKEN stands for secret "GIT_TOKEN" already',
+      remedy: 'give it another variable: warren secret add NPM … --env-name NPM_TOKEN',
+    });
+    // For all sandboxes it may be; in this project's, it stands for the project's own.
+    await secrets.add(request({ name: 'NPM', variable: 'GIT_TOKEN' }), null);
+    const own = (await secrets.bindingsFor(ONE)).find(({ name }) => name === 'GIT_TOKEN');
+    assert.equal((await secrets.secretEnvironment(ONE))['GIT_TOKEN'], own!.placeholder);
+  });
+
+  it('are refused with words about what is wrong', async () => {
+    const { folder, open } = await keeper();
+    await assert.rejects(open().add(request({ variable: '1BAD' }), null), {
+      message:
+        'cannot add secret "GITHUB_TOKEN" with --env-name "1BAD": a variable has letters, digits and _, at most 64, and begins with no digit',
+    });
+    await assert.rejects(open().add(request({ hosts: ['*'] }), null), {
+      remedy: 'name its host: warren secret add GITHUB_TOKEN --host api.example.com',
+    });
+    await assert.rejects(projectRoot(folder), {
+      code: 'repo.not-a-repository',
+      remedy: 'stand in the repository whose sandboxes are meant, or, for all sandboxes, say --global',
+    });
+  });
+
+  it('that are listed tell all that was said, and what to do when a value is not known', async () => {
+    const { open } = await keeper();
+    const before = open();
+    await before.add(request({ variable: 'GH', query: true }), null);
+    await before.add(request({ name: 'ASKED', from: null, body: true }), '/src/app');
+    const views = await open().list();
+    assert.deepEqual(views.map(secretRow), [
+      ['GITHUB_TOKEN', 'all sandboxes', 'api.github.com github.com', 'env:GH', 'GH', 'query', 'not known'],
+      ['ASKED', '/src/app', 'api.github.com github.com', 'asked', 'ASKED', 'body', 'not known'],
+    ]);
+    assert.deepEqual(views.map(secretRemedy), [
+      'the value of GITHUB_TOKEN is not known; try: export GH=…, then warren start NAME',
+      "the value of ASKED is not known; try in /src/app: warren secret add ASKED --host 'api.github.com' --host 'github.com' --like ghp_ --body",
+    ]);
+    const known = await before.list();
+    assert.deepEqual(known.map(secretRemedy), [null, null]);
   });
 
   it('tell when they change; a removed one is gone (SE 59)', async () => {
@@ -150,6 +207,13 @@ describe('the secrets of a sandbox', () => {
     ['for an address', { hosts: ['10.0.0.1'] }],
     ['with a name that is none', { name: 'A-B' }],
     ['with a variable that is none', { variable: 'A=B' }],
+    ['with the variable in which commands are found', { name: 'PATH' }],
+    ['with a variable of the loader', { variable: 'LD_PRELOAD' }],
+    ['with a variable of Node', { variable: 'NODE_OPTIONS' }],
+    ['with a variable of the locale', { variable: 'LC_ALL' }],
+    ['with a variable of git', { variable: 'GIT_ASKPASS' }],
+    ['with a variable of Python', { variable: 'PYTHONPATH' }],
+    ['with a variable of proxies', { variable: 'https_proxy' }],
     ['from what is no source', { from: CANARY }],
     ['from a relative file', { from: 'file:token' }],
     ['like what needs escapes', { like: 'a b' }],

@@ -7,6 +7,7 @@ import { addSecret, listSecrets, removeSecret } from '../../client/secrets.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { askHidden } from '../ask-hidden.ts';
 import { withClient } from '../context.ts';
+import { SECRET_HEAD, secretRemedy, secretRow } from '../secret-lines.ts';
 import { dim, print, printJson, say } from '../terminal.ts';
 import { table } from './ls.ts';
 
@@ -49,14 +50,8 @@ export async function ls(flags: { json?: boolean }): Promise<void> {
   const secrets = await withClient((client) => listSecrets(client.transport));
   if (flags.json) return printJson(secrets);
   if (secrets.length === 0) return say(dim('no secrets; add one with: warren secret add NAME --host HOST'));
-  const rows = secrets.map(({ name, root, hosts, from, known }) => [
-    name,
-    root ?? 'all sandboxes',
-    hosts.join(' '),
-    from ?? 'asked',
-    known === null ? 'read when needed' : known ? 'ok' : 'not known',
-  ]);
-  print(table(['NAME', 'FOR', 'HOSTS', 'FROM', 'VALUE'], rows));
+  print(table(SECRET_HEAD, secrets.map(secretRow)));
+  for (const remedy of secrets.map(secretRemedy)) if (remedy !== null) say(remedy);
 }
 
 export async function rm(name: string, flags: { global?: boolean }): Promise<void> {
