@@ -11,8 +11,10 @@ export function asksForMore({ trust }: NetworkView): boolean {
 
 /** One line. */
 export function describeNetwork(network: NetworkView, name: string): string {
-  if (network.broken !== null)
-    return `network: none, because the policy cannot be used: ${sanitizeLine(network.broken)}`;
+  if (network.broken !== null) {
+    const now = network.mode === 'none' ? 'none' : 'as its door last understood it, until that ends';
+    return `network: ${now}, because the policy cannot be used: ${sanitizeLine(network.broken)}`;
+  }
   if (network.mode === 'none') return 'network: none';
   if (network.mode === 'open') return 'network: OPEN to all public hosts (everything is in the audit)';
   const what = [

@@ -114,7 +114,7 @@ describe('words of a guest', { timeout: 180_000 }, () => {
 });
 
 describe('a policy file that is spoiled while its door runs (NE 2)', { timeout: 180_000 }, () => {
-  it('changes nothing, is told, and lets nothing out once nobody remembers what it said', async (t) => {
+  it('changes nothing, is told, and lets nothing out with the next door, which says why', async (t) => {
     removeAfter(t, warren, 'spoiled');
     const origin = createServer((_, response) => response.end('from the host\n'));
     origin.listen(0, '127.0.0.1');
@@ -152,32 +152,28 @@ describe('a policy file that is spoiled while its door runs (NE 2)', { timeout: 
     assert.equal(await ask(port), 'from the host\n');
     assert.match(await ask(port + 1), /no rule allows it/);
     assert.match((await detail('spoiled')).network.broken ?? '', /config\.json/);
-    // No sandbox begins with it, and a daemon that has never read a good one opens no door.
+    assert.equal((await detail('spoiled')).network.mode, 'mediated', 'what the running door understood');
+    // No sandbox begins with it, and a door that starts lets nothing out.
     await warren.fails(['up', '--detach', '--name', 'another'], 'usage.settings', {
       cwd: warren.repository('another'),
     });
-    await warren.ok(['daemon', 'stop']);
-    assert.equal(
-      (
-        await warren.run([
-          'exec',
-          'spoiled',
-          '--',
-          'curl',
-          '-sS',
-          '--max-time',
-          '5',
-          `http://host.warren.internal:${port}/`,
-        ])
-      ).stdout,
-      '',
+    process.kill((await detail('spoiled')).network.doorPid!, 'SIGKILL');
+    assert.match(
+      await ask(port),
+      /its policy cannot be used \(on the host, warren policy show spoiled tells why\)/,
     );
+    assert.equal((await detail('spoiled')).network.mode, 'none');
+    // The door that runs gets its way out anew when that has changed.
+    const works = async () => ((await ask(port)) === 'from the host\n' ? true : undefined);
     writeFileSync(file, good);
-    await until(
-      'it works again',
-      async () => ((await ask(port)) === 'from the host\n' ? true : undefined),
-      90_000,
-    );
+    await until('it works again', works, 90_000);
+    const missing = JSON.stringify({ ...JSON.parse(good), ca: ['/nowhere/root.pem'] });
+    writeFileSync(file, missing);
+    await warren.ok(['daemon', 'stop']);
+    assert.match(await ask(port), /its policy cannot be used/);
+    assert.match((await detail('spoiled')).network.broken ?? '', /root\.pem/);
+    writeFileSync(file, good);
+    await until('it works once more', works, 90_000);
   });
 });
 

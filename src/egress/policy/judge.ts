@@ -38,6 +38,8 @@ export function createPolicy(rulesets: readonly Ruleset[]): RuledPolicy {
   const rules = ordered.flatMap((ruleset) => ruleset.rules);
   const state: State = {
     network: networkOf(ordered),
+    because:
+      ordered.find(({ because }) => because)?.because ?? 'this sandbox has no network ("network": "none")',
     ask: ordered.some((ruleset) => ruleset.ask),
     denies: new RuleIndex(rules.filter((rule) => rule.effect === 'deny')),
     allows: new RuleIndex(rules.filter((rule) => rule.effect === 'allow')),
@@ -62,6 +64,8 @@ export function createPolicy(rulesets: readonly Ruleset[]): RuledPolicy {
 
 interface State {
   network: Network;
+  /** Nothing may go out, when nothing may. */
+  because: string;
   ask: boolean;
   denies: RuleIndex;
   allows: RuleIndex;
@@ -75,7 +79,7 @@ function networkOf(ordered: readonly Ruleset[]): Network {
 
 function judgeFlow(state: State, target: Target): FlowVerdict {
   const what = targetText(target);
-  if (state.network === 'none') return offline(what);
+  if (state.network === 'none') return offline(state, what);
   const denies = denyRules(state, target);
   const denied = new Set<Protocol>();
   for (const rule of denies.filter(isWhole))
@@ -91,7 +95,7 @@ function judgeFlow(state: State, target: Target): FlowVerdict {
 
 function judgeConnection(state: State, target: Target, protocol: 'tcp' | 'tls-passthrough'): RequestVerdict {
   const what = `${targetText(target)} (${protocol})`;
-  if (state.network === 'none') return offline(what);
+  if (state.network === 'none') return offline(state, what);
   // A rule about requests cannot be kept where none can be seen, so it denies all of them.
   const deny = denyRules(state, target).find((rule) => !isWhole(rule) || speaksOf(rule, protocol));
   if (deny) return deniedBy(deny, what);
@@ -108,7 +112,7 @@ function judgeRequest(
   head: RequestHead,
 ): RequestVerdict {
   const what = requestText(target, protocol, head);
-  if (state.network === 'none') return offline(what);
+  if (state.network === 'none') return offline(state, what);
   const unclear = ambiguity(head.path);
   for (const rule of denyRules(state, target)) {
     if (!speaksOf(rule, protocol) || (rule.methods && !rule.methods.includes(head.method))) continue;
@@ -222,8 +226,8 @@ function openly(protocol: Protocol): Allowed {
   return { decision: 'allow', ruleId: 'network:open', protocol, allowPrivate: false, stripHeaders: [] };
 }
 
-function offline(what: string): Denied {
-  return denied('network:none', `${what}: this sandbox has no network ("network": "none")`);
+function offline({ because }: State, what: string): Denied {
+  return denied('network:none', `${what}: ${because}`);
 }
 
 function denied(ruleId: string | null, reason: string): Denied {

@@ -51,6 +51,8 @@ export interface Ruleset {
   /** Null: the file has no `egress` at all, and the caller may choose profiles that fit. */
   profiles: readonly string[] | null;
   rules: readonly Rule[];
+  /** With `network: none`: why, where no file says it. Part of a sentence, safe to print. */
+  because?: string;
 }
 
 /** An entry as it is written in `warren.json`. */

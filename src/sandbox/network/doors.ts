@@ -1,29 +1,28 @@
 // The doors of all sandboxes: opened with a machine, closed with it, told when a policy has changed.
 
 import { join } from 'node:path';
-import type { AuthorityPem } from '../../egress/tls/authority.ts';
-import { doorFiles, projectFiles, sandboxFiles } from '../../host/layout.ts';
+import type { DoorConfig } from '../../egress/door/messages.ts';
+import { doorFiles } from '../../host/layout.ts';
 import type { Machine } from '../../machine/machine.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import type { Sandbox, Sandboxes } from '../sandboxes.ts';
 import type { SecretKeeper } from '../secrets.ts';
 import type { Templates } from '../templates.ts';
-import { ensureAuthority } from './authority.ts';
-import { downloadSettings } from './downloads.ts';
+import { authorityOf } from './authority.ts';
+import { type InForce, isSameWay, nothingInForce, readInForce } from './in-force.ts';
 import { DoorKeeper } from './keeper.ts';
-import { type EffectivePolicy, policyOf } from './policy.ts';
+import type { EffectivePolicy } from './policy.ts';
 import { Questions } from './questions.ts';
 import { tellSessions } from './sessions.ts';
 import { FileWatch } from './watch-files.ts';
-import { waySettings } from './way.ts';
 
 const IDLE_MS = 60_000;
 const TRUST_TIMEOUT_MS = 30_000;
 
 interface Open {
   keeper: DoorKeeper;
-  /** In force; kept when a later one cannot be read. */
-  policy: EffectivePolicy | undefined;
+  /** By what its door goes; kept when what comes later cannot be read. */
+  inForce: InForce | undefined;
 }
 
 export interface DoorsOptions {
@@ -77,24 +76,24 @@ export class Doors {
         const files = doorFiles(this.#sandboxes.files(sandbox).folder);
         this.#starting.add(id);
         await this.#watch.look();
+        const { policy, way, secrets } = await this.#begin(sandbox);
         return {
           type: 'config',
           name: sandbox.record.name,
           socket: machine.record.egress,
           namesFile: files.names,
           auditFile: files.audit,
-          authority: await this.#authority(sandbox),
-          rulesets: this.#rulesets(id, await this.#policy(sandbox)),
-          secrets: await this.#options.secrets.bindingsFor(sandbox.record),
-          ...(await waySettings()),
+          authority: await authorityOf(this.#sandboxes.layout, sandbox.record),
+          rulesets: this.#rulesets(id, policy),
+          secrets,
+          ...way,
           closedHostPorts: [...this.#options.closedHostPorts],
-          downloads: await downloadSettings(this.#options.downloads),
           idleMs: IDLE_MS,
         };
       },
       onFailure: (why) => void this.#sandboxes.journal(sandbox, 'door-failed', { why }).catch(() => {}),
     });
-    this.#open.set(id, { keeper, policy: undefined });
+    this.#open.set(id, { keeper, inForce: undefined });
     machine.once('gone', () => void this.#closeOf(id, machine));
   }
 
@@ -129,6 +128,11 @@ export class Doors {
     return this.#open.get(id)?.keeper.pid;
   }
 
+  /** Of the door that runs now; null while there is none. */
+  inForce(id: string): EffectivePolicy | null {
+    return this.pid(id) === undefined ? null : (this.#open.get(id)?.inForce?.policy ?? null);
+  }
+
   /** Tells running doors. Throws when the policy of one cannot be read; that one keeps what it had. */
   async policyChanged(concerns: (sandbox: Sandbox) => boolean): Promise<void> {
     const failures: unknown[] = [];
@@ -137,12 +141,14 @@ export class Doors {
       const open = this.#open.get(id);
       if (!open) continue;
       try {
-        open.policy = await policyOf(this.#sandboxes.layout, sandbox.record);
-        open.keeper.usePolicy(this.#rulesets(id, open.policy));
+        const before = open.inForce;
+        open.inForce = await this.#read(sandbox);
+        // A process has one way out.
+        if (before && !isSameWay(before.way, open.inForce.way)) open.keeper.restart();
+        else open.keeper.usePolicy(this.#rulesets(id, open.inForce.policy));
       } catch (error) {
         failures.push(error);
-        const why = WarrenError.from(error).message;
-        await this.#sandboxes.journal(sandbox, 'policy-unusable', { why }).catch(() => {});
+        await this.#tellUnusable(sandbox, error);
       }
     }
     if (failures.length > 0) throw failures[0];
@@ -174,7 +180,7 @@ export class Doors {
   /** Somebody who can be asked has come or gone. */
   askingChanged(id: string): void {
     const open = this.#open.get(id);
-    if (open?.policy) open.keeper.usePolicy(this.#rulesets(id, open.policy));
+    if (open?.inForce) open.keeper.usePolicy(this.#rulesets(id, open.inForce.policy));
   }
 
   /** With somebody watching, what no rule allows is asked. */
@@ -201,27 +207,35 @@ export class Doors {
     ];
   }
 
-  async #policy(sandbox: Sandbox): Promise<EffectivePolicy> {
-    const open = this.#open.get(sandbox.record.id);
-    try {
-      const policy = await policyOf(this.#sandboxes.layout, sandbox.record);
-      if (open) open.policy = policy;
-      return policy;
-    } catch (error) {
-      if (open?.policy) return open.policy;
-      throw error;
-    }
+  /** Of a door that starts: what an earlier one remembered is over. */
+  async #begin(sandbox: Sandbox): Promise<InForce & Pick<DoorConfig, 'secrets'>> {
+    const { record } = sandbox;
+    const begun = await Promise.all([this.#read(sandbox), this.#options.secrets.bindingsFor(record)]).catch(
+      async (error: unknown) => {
+        await this.#tellUnusable(sandbox, error);
+        return [nothingInForce(record.name), []] as const;
+      },
+    );
+    const [inForce, secrets] = begun;
+    const open = this.#open.get(record.id);
+    if (open) open.inForce = inForce;
+    return { ...inForce, secrets };
   }
 
-  async #authority({ record }: Sandbox): Promise<AuthorityPem> {
-    const { layout } = this.#sandboxes;
-    return record.repository
-      ? await ensureAuthority(projectFiles(layout, record.repository.root).authority, 'Warren project')
-      : await ensureAuthority(doorFiles(sandboxFiles(layout, record.id).folder).authority, 'Warren sandbox');
+  async #read({ record }: Sandbox): Promise<InForce> {
+    return await readInForce(this.#sandboxes.layout, record, this.#options.downloads);
+  }
+
+  async #tellUnusable(sandbox: Sandbox, error: unknown): Promise<void> {
+    const why = WarrenError.from(error).message;
+    await this.#sandboxes.journal(sandbox, 'policy-unusable', { why }).catch(() => {});
   }
 
   async #trust(sandbox: Sandbox, machine: Machine): Promise<void> {
-    const [{ certificatePem }, link] = await Promise.all([this.#authority(sandbox), machine.link()]);
+    const [{ certificatePem }, link] = await Promise.all([
+      authorityOf(this.#sandboxes.layout, sandbox.record),
+      machine.link(),
+    ]);
     await link.json('/warren/trust', {
       method: 'POST',
       body: { pem: certificatePem },

@@ -50,6 +50,11 @@ export class DoorKeeper {
     this.#child?.send({ type: 'secrets', secrets });
   }
 
+  /** What is open is reset; the next flow gets a door of a new config. */
+  restart(): void {
+    this.#child?.stop();
+  }
+
   async close(): Promise<void> {
     this.#closed.abort();
     this.#kept.questions.dropAll();

@@ -12,6 +12,7 @@ import type { Conductor } from '../conductor.ts';
 import type { Sandbox } from '../sandboxes.ts';
 import { policyOf, projectPolicy, userPolicy } from './policy.ts';
 import { type RulesFile, writeRulesFile } from './rules-file.ts';
+import { waySettings } from './way.ts';
 
 /** Of the built-in environment, which is Debian. */
 const ENVIRONMENT_PROFILES = ['apt'];
@@ -47,6 +48,7 @@ export async function networkView(conductor: Conductor, { record }: Sandbox): Pr
   const doorPid = conductor.doors.pid(record.id) ?? null;
   try {
     const { rulesets, trust } = await policyOf(conductor.rooms.layout, record);
+    await waySettings();
     const rules = rulesets.flatMap((ruleset) => ruleset.rules);
     return {
       mode: createPolicy(rulesets).network,
@@ -59,6 +61,8 @@ export async function networkView(conductor: Conductor, { record }: Sandbox): Pr
     };
   } catch (error) {
     const { message: broken, remedy = null } = WarrenError.from(error);
-    return { mode: 'none', profiles: [], rules: 0, trust: 'absent', broken, remedy, doorPid };
+    const kept = conductor.doors.inForce(record.id);
+    const mode = kept ? createPolicy(kept.rulesets).network : 'none';
+    return { mode, profiles: [], rules: 0, trust: 'absent', broken, remedy, doorPid };
   }
 }
