@@ -318,6 +318,7 @@ describe('an upstream', () => {
       'GET / HTTP/1.1\r\nHost: tls.example\r\nConnection: close\r\n\r\n',
     );
     assert.match(answer, /^HTTP\/1\.1 502 /);
+    assert.match(answer, /issued by nobody whom the host trusts \("ca" in its config\.json adds more\)/);
     assert.doesNotMatch(answer, /leaked/);
   });
 

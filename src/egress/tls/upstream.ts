@@ -58,10 +58,20 @@ export async function secure(
   return { failed: `TLS to ${hostText(host)} failed: ${failure}` };
 }
 
+/** https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/, without `X509_V_ERR_`. */
+const UNKNOWN_ISSUERS = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
+
 /** Codes only: messages repeat what the upstream wrote into its certificate. */
 function explain({ code }: NodeJS.ErrnoException): string {
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'its certificate is for another name';
   if (code === 'CERT_HAS_EXPIRED') return 'its certificate has expired';
-  if (code === 'DEPTH_ZERO_SELF_SIGNED_CERT') return 'its certificate is self-signed';
+  if (UNKNOWN_ISSUERS.has(code ?? ''))
+    return 'its certificate was issued by nobody whom the host trusts ("ca" in its config.json adds more)';
   return code ?? 'it broke off';
 }

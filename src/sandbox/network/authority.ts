@@ -6,6 +6,8 @@ import { dirname } from 'node:path';
 import * as v from 'valibot';
 import type { AuthorityPem } from '../../egress/tls/authority.ts';
 import { writeJsonAtomic } from '../../host/atomic-file.ts';
+import { doorFiles, type Layout, projectFiles, sandboxFiles } from '../../host/layout.ts';
+import type { SandboxRecord } from '../record.ts';
 
 const schema = v.object({ certificatePem: v.string(), keyPem: v.string(), renewAt: v.string() });
 const RENEW_AFTER_MS = 300 * 24 * 3_600_000;
@@ -49,4 +51,14 @@ function parseJson(text: string): unknown {
   } catch {
     return null;
   }
+}
+
+/** Of its repository, or its own. */
+export async function authorityOf(
+  layout: Layout,
+  { id, repository }: Pick<SandboxRecord, 'id' | 'repository'>,
+): Promise<AuthorityPem> {
+  return repository
+    ? await ensureAuthority(projectFiles(layout, repository.root).authority, 'Warren project')
+    : await ensureAuthority(doorFiles(sandboxFiles(layout, id).folder).authority, 'Warren sandbox');
 }

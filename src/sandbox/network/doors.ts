@@ -1,14 +1,14 @@
 // The doors of all sandboxes: opened with a machine, closed with it, told when a policy has changed.
 
 import { join } from 'node:path';
-import type { AuthorityPem } from '../../egress/tls/authority.ts';
-import { doorFiles, projectFiles, sandboxFiles } from '../../host/layout.ts';
+import type { DoorConfig } from '../../egress/door/messages.ts';
+import { doorFiles } from '../../host/layout.ts';
 import type { Machine } from '../../machine/machine.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import type { Sandbox, Sandboxes } from '../sandboxes.ts';
 import type { SecretKeeper } from '../secrets.ts';
 import type { Templates } from '../templates.ts';
-import { ensureAuthority } from './authority.ts';
+import { authorityOf } from './authority.ts';
 import { type InForce, isSameWay, nothingInForce, readInForce } from './in-force.ts';
 import { DoorKeeper } from './keeper.ts';
 import type { EffectivePolicy } from './policy.ts';
@@ -76,16 +76,16 @@ export class Doors {
         const files = doorFiles(this.#sandboxes.files(sandbox).folder);
         this.#starting.add(id);
         await this.#watch.look();
-        const { policy, way } = await this.#begin(sandbox);
+        const { policy, way, secrets } = await this.#begin(sandbox);
         return {
           type: 'config',
           name: sandbox.record.name,
           socket: machine.record.egress,
           namesFile: files.names,
           auditFile: files.audit,
-          authority: await this.#authority(sandbox),
+          authority: await authorityOf(this.#sandboxes.layout, sandbox.record),
           rulesets: this.#rulesets(id, policy),
-          secrets: await this.#options.secrets.bindingsFor(sandbox.record),
+          secrets,
           ...way,
           closedHostPorts: [...this.#options.closedHostPorts],
           idleMs: IDLE_MS,
@@ -208,14 +208,18 @@ export class Doors {
   }
 
   /** Of a door that starts: what an earlier one remembered is over. */
-  async #begin(sandbox: Sandbox): Promise<InForce> {
-    const inForce = await this.#read(sandbox).catch(async (error: unknown) => {
-      await this.#tellUnusable(sandbox, error);
-      return nothingInForce(sandbox.record.name);
-    });
-    const open = this.#open.get(sandbox.record.id);
+  async #begin(sandbox: Sandbox): Promise<InForce & Pick<DoorConfig, 'secrets'>> {
+    const { record } = sandbox;
+    const begun = await Promise.all([this.#read(sandbox), this.#options.secrets.bindingsFor(record)]).catch(
+      async (error: unknown) => {
+        await this.#tellUnusable(sandbox, error);
+        return [nothingInForce(record.name), []] as const;
+      },
+    );
+    const [inForce, secrets] = begun;
+    const open = this.#open.get(record.id);
     if (open) open.inForce = inForce;
-    return inForce;
+    return { ...inForce, secrets };
   }
 
   async #read({ record }: Sandbox): Promise<InForce> {
@@ -227,15 +231,11 @@ export class Doors {
     await this.#sandboxes.journal(sandbox, 'policy-unusable', { why }).catch(() => {});
   }
 
-  async #authority({ record }: Sandbox): Promise<AuthorityPem> {
-    const { layout } = this.#sandboxes;
-    return record.repository
-      ? await ensureAuthority(projectFiles(layout, record.repository.root).authority, 'Warren project')
-      : await ensureAuthority(doorFiles(sandboxFiles(layout, record.id).folder).authority, 'Warren sandbox');
-  }
-
   async #trust(sandbox: Sandbox, machine: Machine): Promise<void> {
-    const [{ certificatePem }, link] = await Promise.all([this.#authority(sandbox), machine.link()]);
+    const [{ certificatePem }, link] = await Promise.all([
+      authorityOf(this.#sandboxes.layout, sandbox.record),
+      machine.link(),
+    ]);
     await link.json('/warren/trust', {
       method: 'POST',
       body: { pem: certificatePem },
