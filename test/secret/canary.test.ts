@@ -82,7 +82,7 @@ describe('a value', () => {
       ],
     );
     const table = await warren(['secret', 'ls']);
-    assert.match(table.stdout, /TOKEN +all sandboxes +api\.example\.com +env:REAL +ok/);
+    assert.match(table.stdout, /TOKEN +all sandboxes +api\.example\.com +env:REAL +TOKEN +- +ok/);
     const status = JSON.parse((await warren(['daemon', 'status', '--json'])).stdout);
     const said = [told, piped, listed, table].map(({ stdout, stderr }) => stdout + stderr).join('');
     for (const where of [said, await everything(), ofProcess(status.pid)]) assert.ok(!where.includes(CANARY));
