@@ -70,6 +70,8 @@ export function declareNetwork(program: Command): void {
       .option('--tls-passthrough', 'TLS that nobody looks into, to this name alone')
       .option('--method <method>', 'only this method (repeatable)', collect, [])
       .option('--path <pattern>', 'only this path, such as /v1/* (repeatable)', collect, [])
+      .option('--git-fetch', 'only git, to fetch and clone')
+      .option('--git-push <refs>', 'only git, to push to these, such as refs/heads/warren/*')
       .option(
         '--host-service <port>',
         'a port of this computer, as host.warren.internal (repeatable)',

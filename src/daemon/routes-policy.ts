@@ -19,6 +19,7 @@ const rulesSchema = v.object({
   protocol: v.nullable(v.picklist(['http', 'tcp', 'tls-passthrough'])),
   methods: words,
   paths: words,
+  git: v.optional(v.nullable(v.object({ fetch: v.boolean(), push: v.nullable(word) })), null),
   allowPrivate: v.boolean(),
 });
 const checkSchema = v.object({

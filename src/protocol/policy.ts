@@ -40,6 +40,8 @@ export interface RulesRequest {
   protocol: 'http' | 'tcp' | 'tls-passthrough' | null;
   methods: string[];
   paths: string[];
+  /** Of git alone. `push`: refs, such as `refs/heads/warren/*`. */
+  git: { fetch: boolean; push: string | null } | null;
   allowPrivate: boolean;
 }
 

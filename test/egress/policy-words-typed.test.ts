@@ -5,10 +5,9 @@ import { describe, it } from 'node:test';
 import { inCommandWords } from '../../src/egress/policy/command-words.ts';
 import { parsePolicy } from '../../src/egress/policy/parse.ts';
 import { syntaxObjection } from '../../src/egress/policy/syntax.ts';
+import { PLAIN } from '../../src/egress/policy/typed.ts';
 import { entryOf } from '../../src/egress/policy/write-entry.ts';
 import { WarrenError } from '../../src/protocol/error.ts';
-
-const PLAIN = { protocol: null, methods: [], paths: [], allowPrivate: false };
 
 function told(host: string, typed: Partial<Parameters<typeof entryOf>[1]> = {}): WarrenError {
   const hosts = ['good.example', host];

@@ -5,6 +5,7 @@ import { describe, it } from 'node:test';
 import { checkAccess } from '../../src/egress/policy/check.ts';
 import { createPolicy } from '../../src/egress/policy/judge.ts';
 import { parsePolicy } from '../../src/egress/policy/parse.ts';
+import { PLAIN } from '../../src/egress/policy/typed.ts';
 import {
   entryForQuestion,
   entryOf,
@@ -12,7 +13,7 @@ import {
   withoutEntries,
 } from '../../src/egress/policy/write-entry.ts';
 
-const plain = { protocol: null, methods: [], paths: [], allowPrivate: false };
+const plain = PLAIN;
 const policyOf = (allow: unknown[], deny: unknown[] = []) =>
   createPolicy([parsePolicy({ egress: { allow, deny } }, { source: 'sandbox', file: 'x' })]);
 

@@ -171,6 +171,74 @@ describe('a secret through the door', () => {
     }
   });
 
+  const types: [string, string | null][] = [
+    ['says nothing of its type', null],
+    ['calls itself bytes', 'application/octet-stream'],
+    ['calls itself a picture', 'image/png'],
+    ['calls itself what nobody knows', 'application/x-token'],
+  ];
+  for (const [what, type] of types)
+    it(`is taken out of an answer that ${what}`, async () => {
+      const bytes = Buffer.from(`\0\xff ${REAL} and ${REAL}\0`, 'latin1');
+      const { ask } = await setUp({}, (_, __, response) => {
+        if (type) response.setHeader('content-type', type);
+        response.setHeader('content-length', bytes.length);
+        response.write(bytes.subarray(0, 9));
+        setImmediate(() => response.end(bytes.subarray(9)));
+      });
+      const answer = await ask(OWN, `GET / HTTP/1.1\r\nX-Key: ${PLACEHOLDER}`);
+      assert.ok(!answer.includes(REAL), answer);
+      assert.match(answer, /wrn_\w+ and wrn_\w+\0/);
+      if (type) assert.match(answer, new RegExp(`content-length: ${bytes.length}\r\n`, 'i'));
+    });
+
+  it('is taken out far behind the first megabyte, and of a range, with the length that was told', async () => {
+    const long = Buffer.alloc(3 * 1024 * 1024, `${'x'.repeat(999)}\n`);
+    long.write(REAL, 2_500_000);
+    const { ask } = await setUp({}, (seen, _, response) => {
+      response.setHeader('content-type', 'text/plain');
+      const isRange = seen.url === '/range';
+      const body = isRange ? long.subarray(2_499_990, 2_500_030) : long;
+      response.writeHead(isRange ? 206 : 200, { 'content-length': body.length });
+      response.end(body);
+    });
+    for (const [path, length] of [
+      ['/', long.length],
+      ['/range', 40],
+    ] as const) {
+      const answer = await ask(OWN, `GET ${path} HTTP/1.1\r\nX-Key: ${PLACEHOLDER}`);
+      assert.ok(!answer.includes(REAL));
+      assert.match(answer, new RegExp(`content-length: ${length}\r\n`, 'i'));
+      assert.equal(answer.slice(answer.indexOf('\r\n\r\n') + 4).length, length);
+    }
+  });
+
+  it('is taken out in the spellings in which it was put in', async () => {
+    const value = 'a"&=b/c+d';
+    const { ask, seen } = await setUp(
+      { query: true, source: { kind: 'value', value } },
+      (one, _, response) => {
+        response.setHeader('content-type', 'application/json');
+        response.end(JSON.stringify({ url: one.url, authorization: one.headers.authorization, value }));
+      },
+    );
+    const basic = Buffer.from(`me:${PLACEHOLDER}`).toString('base64');
+    const answer = await ask(OWN, `GET /?k=${PLACEHOLDER} HTTP/1.1\r\nAuthorization: Basic ${basic}`);
+    const told = { url: `/?k=${PLACEHOLDER}`, authorization: `Basic ${basic}`, value: PLACEHOLDER };
+    assert.ok(answer.includes(JSON.stringify(told)), answer);
+    assert.match(seen[0]!.url, /%22%26%3D/);
+  });
+
+  it('when it is short, is left in what is no text: it would be there by chance', async () => {
+    const { ask } = await setUp({ source: { kind: 'value', value: 'abc' } }, (seen, _, response) => {
+      response.setHeader('content-type', seen.url === '/text' ? 'text/plain' : 'image/png');
+      response.end('abc');
+    });
+    await ask(OWN, `GET / HTTP/1.1\r\nX-Key: ${PLACEHOLDER}`);
+    assert.match(await ask(OWN, 'GET / HTTP/1.1'), /\r\nabc(?:\r\n|$)/);
+    assert.doesNotMatch(await ask(OWN, 'GET /text HTTP/1.1'), /\nabc/);
+  });
+
   it('is read again after a 401, and never sent once it is removed (SE 59)', async () => {
     const { ask, seen, secrets, binding } = await setUp({}, (_, __, response) => {
       response.statusCode = 401;

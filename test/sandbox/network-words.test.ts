@@ -97,5 +97,17 @@ describe('a command that cannot be read', () => {
     const { stdout } = await promisify(execFile)(warren, ['policy', 'allow', '--help']);
     assert.match(stdout, /--method <method> +only this method \(repeatable\)\n/);
     assert.doesNotMatch(stdout, /default: \[\]/);
+    // As remedies of denials write them: see allow-with.ts.
+    for (const flag of [
+      'http',
+      'tcp',
+      'tls-passthrough',
+      'path',
+      'git-fetch',
+      'git-push',
+      'host-service',
+      'private',
+    ])
+      assert.match(stdout, new RegExp(` --${flag} `), flag);
   });
 });

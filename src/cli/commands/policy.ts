@@ -25,6 +25,8 @@ export interface RuleFlags {
   http?: boolean;
   method: string[];
   path: string[];
+  gitFetch?: boolean;
+  gitPush?: string;
   hostService: string[];
   private?: boolean;
   project?: boolean;
@@ -61,6 +63,10 @@ export async function rule(
       protocol: spoken[0] === 'tlsPassthrough' ? 'tls-passthrough' : (spoken[0] ?? null),
       methods: flags.method.map((method) => method.toUpperCase()),
       paths: flags.path,
+      git:
+        flags.gitFetch || flags.gitPush !== undefined
+          ? { fetch: flags.gitFetch === true, push: flags.gitPush ?? null }
+          : null,
       allowPrivate: flags.private === true,
     }),
   );

@@ -40,7 +40,10 @@ export class BodyDenied extends Error {
 /** Takes what was put in out of an answer again, should the origin repeat it. */
 export interface Scrub {
   text(text: string): string;
+  /** Puts placeholders in their place; the length may change. */
   body(): Transform;
+  /** Keeps the length. `isText`: of others, short values are left. Null: none is long enough. */
+  mask(isText: boolean): Transform | null;
 }
 
 export interface Secrets {

@@ -1,12 +1,13 @@
-// Takes secrets out of an answer again: exact values, in headers, and in the first 1 MiB of bodies that are text and
-// not compressed. Against origins that repeat what they were sent, not against ones that mean to give a secret away.
+// Takes secrets out of an answer again: exact values, in headers and in bodies, whatever those call themselves. Against
+// origins that repeat what they were sent, not against ones that mean to give a secret away.
 
 import type { Scrub } from '../flow/secrets.ts';
-import type { Response, Switched } from './call.ts';
+import type { Response, ResponseHead, Switched } from './call.ts';
 import { type HeaderList, listOf, valuesOf } from './headers.ts';
 import { through } from './pump.ts';
 
-const MAX_BYTES = 1024 * 1024;
+/** Whoever asks for more wants to know how long it is. */
+const MAX_UNTOLD_BYTES = 1024 * 1024;
 const TEXT =
   /^(?:text\/|application\/(?:(?:[\w.-]+\+)?(?:json|xml)|(?:x-)?(?:javascript|ndjson|yaml)|x-www-form-urlencoded|graphql-response)\b)/;
 
@@ -17,22 +18,28 @@ export function scrubbed(outcome: Response | Switched, scrub: Scrub | null): Res
     headers.map(([name, value]): [string, string] => [name, scrub.text(value)]);
   if (outcome.kind === 'switched')
     return { ...outcome, rawHeaders: outcome.rawHeaders.map((text) => scrub.text(text)) };
-  const { head } = outcome;
+  const { head, body } = outcome;
   const headers = clean(head.headers);
   const trailers = () => clean(outcome.trailers());
-  const message = scrub.text(head.message);
-  if (head.bodiless || !isReadable(head.headers))
-    return { ...outcome, head: { ...head, headers, message }, trailers };
-  return {
-    kind: 'response',
-    head: { ...head, message, headers: headers.filter(([name]) => name !== 'content-length') },
-    body: through(outcome.body, scrub.body()),
-    trailers,
-  };
+  const answer = { ...outcome, head: { ...head, headers, message: scrub.text(head.message) }, trailers };
+  if (head.bodiless) return answer;
+  const isText = isReadable(head.headers);
+  if (!isText || keepsLength(head)) {
+    const mask = scrub.mask(isText);
+    return mask ? { ...answer, body: through(body, mask) } : answer;
+  }
+  const untold = headers.filter(([name]) => name !== 'content-length');
+  return { ...answer, head: { ...answer.head, headers: untold }, body: through(body, scrub.body()) };
 }
 
+/** What does not say what it is, as Node's server by itself, is taken for text. */
 function isReadable(headers: HeaderList): boolean {
   if (listOf(headers, 'content-encoding').some((encoding) => encoding !== 'identity')) return false;
-  if (Number(valuesOf(headers, 'content-length')[0] ?? 0) > MAX_BYTES) return false;
-  return TEXT.test((valuesOf(headers, 'content-type')[0] ?? '').trim().toLowerCase());
+  const type = (valuesOf(headers, 'content-type')[0] ?? '').trim().toLowerCase();
+  return type === '' || TEXT.test(type);
+}
+
+function keepsLength({ status, headers }: ResponseHead): boolean {
+  if (status === 206 || valuesOf(headers, 'content-range').length > 0) return true;
+  return Number(valuesOf(headers, 'content-length')[0] ?? 0) > MAX_UNTOLD_BYTES;
 }

@@ -1,17 +1,16 @@
 // From what a person typed, or answered, to entries of a policy file, and into the lists of one. Pure. What is wrong
 // is told by `parsePolicy`, which reads every entry before it is kept.
 
-import type { RulesRequest } from '../../protocol/policy.ts';
 import { canonical } from './canonical.ts';
 import type { Entry, EntryObject } from './rule.ts';
-
-type Typed = Pick<RulesRequest, 'protocol' | 'methods' | 'paths' | 'allowPrivate'>;
+import type { Typed } from './typed.ts';
 
 /** `host`: a name, an address or a range, the first two with `:port` or without. A string where that says it all. */
-export function entryOf(host: string, { protocol, methods, paths, allowPrivate }: Typed): Entry {
+export function entryOf(host: string, { protocol, methods, paths, git, allowPrivate }: Typed): Entry {
   // A name with a path is told as what it is, not as a strange range.
   const isRange = /^[\d.:a-f[\]]+\//i.test(host);
-  const isPlain = protocol === null && methods.length === 0 && paths.length === 0 && !allowPrivate;
+  const isLimited = methods.length > 0 || paths.length > 0 || git !== null;
+  const isPlain = protocol === null && !isLimited && !allowPrivate;
   if (isPlain && !isRange) return host;
   const [, name = host, port] = /^(.*?)(?::(\d{1,5}))?$/s.exec(host) ?? [];
   const spoken = protocol ?? (port === '80' ? 'http' : null);
@@ -21,6 +20,7 @@ export function entryOf(host: string, { protocol, methods, paths, allowPrivate }
     ...(spoken !== null && { protocol: spoken }),
     ...(methods.length > 0 && { methods }),
     ...(paths.length > 0 && { paths }),
+    ...(git !== null && { git: { fetch: git.fetch, ...(git.push !== null && { push: git.push }) } }),
     ...(allowPrivate && { allowPrivate: true }),
   } satisfies EntryObject;
 }

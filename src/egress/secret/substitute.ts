@@ -6,7 +6,9 @@ import { hostText } from '../names/canonical-host.ts';
 import { objection, type SecretBinding, valueObjection } from './binding.ts';
 import { bodyForm } from './body-form.ts';
 import { decodeBasic, findPlaceholders, splitPath } from './find.ts';
+import { MaskingStream } from './mask.ts';
 import { ReplacingStream } from './replace.ts';
+import { SentValues } from './sent.ts';
 
 export interface SecretValues {
   /** Rejects with an error whose message is the end of a sentence, without the value. */
@@ -23,16 +25,14 @@ export interface DoorSecrets extends Secrets {
 }
 
 const MAX_PLACES = 8;
-/** Of one secret: an origin may repeat one that was rotated a moment ago. */
-const MAX_SENT_VALUES = 4;
-const SCRUBBED_BYTES = 1024 * 1024;
+/** Of fewer, a download of a gigabyte that is no text would hold some by chance. */
+const MIN_HIDDEN_BYTES = 8;
 
 class Missing extends Error {}
 
 export function createSecrets(initial: readonly SecretBinding[], values: SecretValues): DoorSecrets {
   let bindings = initial;
-  /** By the host that they were sent to, what to put in their place. */
-  const sent = new Map<string, Map<string, string>>();
+  const sent = new SentValues();
 
   async function valueFor(binding: SecretBinding, host: string): Promise<string> {
     const value = await values.valueOf(binding).catch((error: Error) => {
@@ -41,12 +41,7 @@ export function createSecrets(initial: readonly SecretBinding[], values: SecretV
     const wrong = valueObjection(value);
     if (wrong) throw new Missing(`secret "${binding.name}" cannot be used: ${wrong}`);
     if (!bindings.includes(binding)) throw new Missing(`secret "${binding.name}" was just changed`);
-    const known = sent.get(host) ?? new Map<string, string>();
-    known.delete(value);
-    known.set(value, binding.placeholder);
-    const same = [...known].filter(([, placeholder]) => placeholder === binding.placeholder);
-    if (same.length > MAX_SENT_VALUES) known.delete(same[0]![0]);
-    sent.set(host, known);
+    sent.note(host, value, binding.placeholder);
     return value;
   }
 
@@ -80,7 +75,9 @@ export function createSecrets(initial: readonly SecretBinding[], values: SecretV
         if (error instanceof Missing) return { missing: error.message };
         throw error;
       }
-      return { ...put(head, real), used: used.map(({ name }) => name) };
+      const done = put(head, real);
+      sent.noteHeaders(hostText(target.host), head.headers, done.headers);
+      return { ...done, used: used.map(({ name }) => name) };
     },
 
     body(head, target, protocol, allowed) {
@@ -111,10 +108,8 @@ export function createSecrets(initial: readonly SecretBinding[], values: SecretV
     },
 
     scrub(target): Scrub | null {
-      const known = sent.get(hostText(target.host));
-      if (!known) return null;
-      // Longest first: one value may begin another.
-      const pairs = [...known].sort(([a], [b]) => b.length - a.length);
+      const pairs = sent.pairs(hostText(target.host));
+      if (!pairs) return null;
       return {
         text: (text) =>
           pairs.reduce(
@@ -127,8 +122,14 @@ export function createSecrets(initial: readonly SecretBinding[], values: SecretV
               find: Buffer.from(value),
               put: () => Buffer.from(placeholder),
             })),
-            SCRUBBED_BYTES,
           ),
+        mask: (isText) => {
+          const hidden = pairs
+            .map(([value, placeholder]) => ({ find: Buffer.from(value), placeholder }))
+            .filter(({ find }) => isText || find.length >= MIN_HIDDEN_BYTES)
+            .map(({ find, placeholder }) => ({ find, mask: Buffer.from(fitted(placeholder, find.length)) }));
+          return hidden.length > 0 ? new MaskingStream(hidden) : null;
+        },
       };
     },
 
@@ -160,4 +161,8 @@ function put(
 /** The bytes of UTF-8, one character each: how Node writes headers. */
 function latin1(value: string): string {
   return Buffer.from(value).toString('latin1');
+}
+
+function fitted(placeholder: string, bytes: number): string {
+  return placeholder.slice(0, bytes).padEnd(bytes, '*');
 }

@@ -1,0 +1,60 @@
+// What was sent to which host, in the spellings in which a door writes it, and what to put in their place should the
+// host repeat it. Limits: 4 values of one secret and 8 of Basic a host, the newest.
+
+import { decodeBasic } from './find.ts';
+
+/** Of one secret: an origin may repeat one that was rotated a moment ago. */
+const MAX_VALUES = 4;
+const MAX_BASIC = 8;
+
+interface Host {
+  /** By the value, its placeholder. */
+  values: Map<string, string>;
+  /** By what was sent behind `Basic`, what the guest had written. */
+  basic: Map<string, string>;
+}
+
+type Headers = readonly (readonly [name: string, value: string])[];
+
+export class SentValues {
+  readonly #hosts = new Map<string, Host>();
+
+  note(host: string, value: string, placeholder: string): void {
+    const { values } = this.#at(host);
+    values.delete(value);
+    values.set(value, placeholder);
+    const same = [...values].filter(([, each]) => each === placeholder);
+    if (same.length > MAX_VALUES) values.delete(same[0]![0]);
+  }
+
+  /** `given` and `put` are the same list, before and after. */
+  noteHeaders(host: string, given: Headers, put: Headers): void {
+    for (const [at, [, value]] of put.entries()) {
+      const before = given[at]![1];
+      const basic = before === value ? null : decodeBasic(value);
+      if (!basic) continue;
+      const { basic: known } = this.#at(host);
+      const real = value.slice(basic.scheme.length).trim();
+      known.delete(real);
+      known.set(real, before.slice(basic.scheme.length).trim());
+      if (known.size > MAX_BASIC) known.delete(known.keys().next().value!);
+    }
+  }
+
+  /** Longest first: one may begin another. Null: nothing was sent there. */
+  pairs(host: string): [real: string, given: string][] | null {
+    const known = this.#hosts.get(host);
+    if (!known) return null;
+    const all = new Map(known.basic);
+    for (const [value, placeholder] of known.values)
+      for (const spelled of [encodeURIComponent(value), JSON.stringify(value).slice(1, -1), value])
+        all.set(spelled, placeholder);
+    return [...all].sort(([a], [b]) => b.length - a.length);
+  }
+
+  #at(host: string): Host {
+    const known = this.#hosts.get(host) ?? { values: new Map(), basic: new Map() };
+    this.#hosts.set(host, known);
+    return known;
+  }
+}
