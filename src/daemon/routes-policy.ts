@@ -24,7 +24,7 @@ const rulesSchema = v.object({
 });
 const checkSchema = v.object({
   what: word,
-  method: v.pipe(v.string(), v.regex(/^[A-Z]{1,20}$/, 'no method')),
+  method: word,
 });
 const trustSchema = v.object({ digest: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'no digest')) });
 const answerSchema = v.object({ answer: v.picklist(ANSWERS) });

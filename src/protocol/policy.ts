@@ -15,6 +15,8 @@ export interface RuleView {
   git: { fetch: boolean; push: string | null } | null;
   allowPrivate: boolean;
   comment: string | null;
+  /** Why the door never lets it through all the same. */
+  never: string | null;
 }
 
 export interface PolicyView {
@@ -48,7 +50,7 @@ export interface RulesRequest {
 export interface RulesResult {
   /** What was not there before, or is not there any more; as in `warren.json`. */
   changed: unknown[];
-  /** What still speaks against it. */
+  /** What still speaks against it; of what was to be taken away and is not there, what there is. */
   notices: string[];
 }
 
@@ -58,6 +60,8 @@ export interface CheckResult {
   reason: string | null;
   /** Behind `warren policy allow NAME`. */
   allowWith: string | null;
+  /** What would change it, as a whole command where there is one. */
+  remedy: string | null;
 }
 
 export interface ProposalView {

@@ -74,7 +74,7 @@ describe('what would allow it', () => {
                 const beside =
                   limits &&
                   host !== 'host.warren.internal' &&
-                  !/^(?:co.*|127.*|.*::1]|0.*|169.*|2[25].*)$/.test(host)
+                  !/^(?:localhost|co.*|127.*|.*::1]|0.*|169.*|2[25].*)$/.test(host)
                     ? [{ host, ports: [port], protocol, allowPrivate: true, ...limits }]
                     : [];
                 const before = policy({ allow: beside });

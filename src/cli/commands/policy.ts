@@ -27,7 +27,7 @@ export interface RuleFlags {
   path: string[];
   gitFetch?: boolean;
   gitPush?: string;
-  hostService: string[];
+  hostService?: string[];
   private?: boolean;
   project?: boolean;
 }
@@ -39,19 +39,19 @@ export async function rule(
   hosts: string[],
   flags: RuleFlags,
 ): Promise<void> {
-  const hostServices = flags.hostService.map(portOf);
+  const hostServices = (flags.hostService ?? []).map(portOf);
   if (hosts.length === 0 && hostServices.length === 0)
     throw new WarrenError({
       code: 'usage.policy',
-      message: `cannot ${effect} nothing: name a host`,
-      remedy: `warren policy ${effect} ${name} example.com`,
+      message: `cannot ${remove ? 'remove' : effect} nothing: name a host`,
+      remedy: `warren policy ${remove ? 'rm' : effect} ${name} example.com`,
     });
   const spoken = (['tcp', 'tlsPassthrough', 'http'] as const).filter((flag) => flags[flag]);
   if (spoken.length > 1)
     throw new WarrenError({
       code: 'usage.policy',
       message: 'cannot use more than one of --tcp, --tls-passthrough and --http',
-      remedy: `choose one: warren policy ${effect} ${name} ${hosts[0] ?? 'example.com'}:8080 --tcp`,
+      remedy: `choose one: warren policy ${remove ? 'rm' : effect} ${name} ${hosts[0] ?? 'example.com'}:8080 --tcp`,
     });
   const { changed, notices } = await withClient((client) =>
     calls.changeRules(client.transport, name, {
@@ -75,7 +75,7 @@ export async function rule(
   const none = `there is no such rule of ${whom}; warren policy show ${name} lists all`;
   if (changed.length === 0) say(remove ? none : `already ${how} for ${whom}`);
   for (const entry of changed) say(`${how} for ${whom}: ${sanitizeLine(JSON.stringify(entry), 300)}`);
-  for (const notice of notices) say(`  notice: still ${sanitizeLine(notice, 300)}`);
+  for (const notice of notices) say(`  notice: ${remove ? '' : 'still '}${sanitizeLine(notice, 1000)}`);
 }
 
 export async function check(
@@ -86,13 +86,11 @@ export async function check(
   const result = await withClient((client) =>
     calls.checkPolicy(client.transport, name, what, flags.method.toUpperCase()),
   );
-  const { decision, ruleId, reason, allowWith } = result;
+  const { decision, ruleId, reason, remedy } = result;
   if (flags.json) printJson(result);
   else {
-    print(
-      sanitizeLine(`${decision}: ${reason ?? (ruleId ? `by rule ${ruleId}` : 'a rule is about it')}`, 500),
-    );
-    if (allowWith !== null) say(`  try: warren policy allow ${name} ${sanitizeLine(allowWith, 300)}`);
+    print(sanitizeLine(`${decision}: ${reason ?? `by rule ${ruleId}`}`, 500));
+    if (remedy !== null) say(`  try: ${sanitizeLine(remedy, 500)}`);
   }
   return decision === 'allow' ? 0 : 1;
 }

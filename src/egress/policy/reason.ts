@@ -47,3 +47,8 @@ export function nearly(
   const more = why === null || reason.includes(why) ? '' : `; no rule can name just this: ${why}`;
   return { decision: 'deny', ruleId: null, reason: `${reason}${more}`, allowWith: remedy };
 }
+
+/** Of the port of stable names. */
+export function closedReason(port: number): string {
+  return `port ${port} of this computer leads to ports of all sandboxes, and no rule opens it`;
+}

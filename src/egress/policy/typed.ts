@@ -40,6 +40,6 @@ export function entryFrom(text: string): Entry {
 }
 
 /** Without a quote in it. */
-function quoted(word: string): string {
+export function quoted(word: string): string {
   return /^[A-Za-z0-9._:/@%+,=-]+$/.test(word) ? word : `'${word}'`;
 }
