@@ -61,23 +61,11 @@ export function declareNetwork(program: Command): void {
     );
   for (const [verb, effect, remove, says] of [
     ['allow', 'allow', false, 'let a sandbox reach a host'],
-    ['deny', 'deny', false, 'deny a host, whatever allows it'],
+    ['deny', 'deny', false, 'deny a host, or of it what the flags say, whatever allows it'],
     ['rm', 'allow', true, 'take away a rule that was allowed, or with --deny denied'],
   ] as const) {
-    const rule = under(policy, `${verb} <name> [hosts...]`, says, examplesOf(verb))
-      .option('--http', 'plain HTTP (default: https; port 80 is always plain)')
-      .option('--tcp', 'any protocol: nobody looks into it')
-      .option('--tls-passthrough', 'TLS that nobody looks into, to this name alone')
-      .option('--method <method>', 'only this method (repeatable)', collect, [])
-      .option('--path <pattern>', 'only this path, such as /v1/* (repeatable)', collect, [])
-      .option(
-        '--host-service <port>',
-        'a port of this computer, as host.warren.internal (repeatable)',
-        collect,
-        [],
-      )
-      .option('--private', 'also where it resolves to private addresses')
-      .option('--project', 'for all sandboxes of its repository');
+    const rule = under(policy, `${verb} <name> [hosts...]`, says, examplesOf(verb));
+    declareRule(rule, verb);
     if (remove) rule.option('--deny', 'one that denies');
     rule.action(
       action(async (name: string, hosts: string[], options) =>
@@ -155,6 +143,28 @@ export function declareNetwork(program: Command): void {
     .action(
       action(async (name: string, options) => (await import('./commands/secret.ts')).rm(name, options)),
     );
+}
+
+/** `deny` has no flags for what only loosens. */
+function declareRule(rule: Command, verb: 'allow' | 'deny' | 'rm'): void {
+  rule
+    .option('--http', `plain HTTP${verb === 'allow' ? ' (default: https; port 80 is always plain)' : ''}`)
+    .option('--tcp', 'any protocol: nobody looks into it')
+    .option('--tls-passthrough', 'TLS that nobody looks into, to this name alone')
+    .option('--method <method>', 'only this method (repeatable)', collect, [])
+    .option('--path <pattern>', 'only this path, such as /v1/* (repeatable)', collect, []);
+  if (verb !== 'deny')
+    rule
+      .option('--git-fetch', 'only git, to fetch and clone')
+      .option('--git-push <refs>', 'only git, to push to these, such as refs/heads/warren/*')
+      .option(
+        '--host-service <port>',
+        'a port of this computer, as host.warren.internal (repeatable)',
+        collect,
+        [],
+      )
+      .option('--private', 'also where it resolves to private addresses');
+  rule.option('--project', 'for all sandboxes of its repository');
 }
 
 function examplesOf(verb: 'allow' | 'deny' | 'rm'): string[] {

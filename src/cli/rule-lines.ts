@@ -44,14 +44,16 @@ function heading(source: string, files: PolicyView['files']): string {
   return [name, file].filter(Boolean).join(': ') || source;
 }
 
-function whatOf({ speaks, methods, paths, git, allowPrivate, comment }: RuleView): string {
+function whatOf({ speaks, methods, paths, git, allowPrivate, comment, never }: RuleView): string {
   const what = [
     speaks.join(' '),
     methods?.join(','),
     paths?.join(' '),
-    git && (git.push === null ? 'git fetch' : `git push ${git.push}`),
+    git?.fetch && 'git fetch',
+    git?.push && `git push ${git.push}`,
     allowPrivate && 'private addresses',
     comment && `(${comment})`,
+    never && `DENIED: ${never}`,
   ].filter((each) => each);
   return what.join('; ') || 'everything';
 }

@@ -3,7 +3,8 @@
 import * as v from 'valibot';
 import { ANSWERS } from '../protocol/policy.ts';
 import { answerQuestion, changeRules, trust, trustView } from '../sandbox/network/change.ts';
-import { check, policyView, propose } from '../sandbox/network/look.ts';
+import { propose } from '../sandbox/network/learn.ts';
+import { check, policyView } from '../sandbox/network/look.ts';
 import { parse } from './parse.ts';
 import type { Call, Route } from './route.ts';
 
@@ -19,11 +20,12 @@ const rulesSchema = v.object({
   protocol: v.nullable(v.picklist(['http', 'tcp', 'tls-passthrough'])),
   methods: words,
   paths: words,
+  git: v.optional(v.nullable(v.object({ fetch: v.boolean(), push: v.nullable(word) })), null),
   allowPrivate: v.boolean(),
 });
 const checkSchema = v.object({
   what: word,
-  method: v.pipe(v.string(), v.regex(/^[A-Z]{1,20}$/, 'no method')),
+  method: word,
 });
 const trustSchema = v.object({ digest: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'no digest')) });
 const answerSchema = v.object({ answer: v.picklist(ANSWERS) });

@@ -15,6 +15,8 @@ export interface RuleView {
   git: { fetch: boolean; push: string | null } | null;
   allowPrivate: boolean;
   comment: string | null;
+  /** Why the door never lets it through all the same. */
+  never: string | null;
 }
 
 export interface PolicyView {
@@ -40,13 +42,15 @@ export interface RulesRequest {
   protocol: 'http' | 'tcp' | 'tls-passthrough' | null;
   methods: string[];
   paths: string[];
+  /** Of git alone. `push`: refs, such as `refs/heads/warren/*`. */
+  git: { fetch: boolean; push: string | null } | null;
   allowPrivate: boolean;
 }
 
 export interface RulesResult {
   /** What was not there before, or is not there any more; as in `warren.json`. */
   changed: unknown[];
-  /** What still speaks against it. */
+  /** What still speaks against it; of what was to be taken away and is not there, what there is. */
   notices: string[];
 }
 
@@ -56,10 +60,16 @@ export interface CheckResult {
   reason: string | null;
   /** Behind `warren policy allow NAME`. */
   allowWith: string | null;
+  /** What would change it, as a whole command where there is one. */
+  remedy: string | null;
 }
 
 export interface ProposalView {
-  /** For `egress.allow` of `warren.json`. */
+  /** The whole of `egress` for `warren.json`: what is there, or the profiles that fit, and the entries. */
+  egress: Record<string, unknown>;
+  /** What is in it of it: what is in `warren.json`, or the profiles that fit and that any `egress` replaces. */
+  keeps: 'file' | 'profiles' | null;
+  /** Of its `allow`, what is new. */
   entries: unknown[];
   left: { host: string; why: string }[];
 }

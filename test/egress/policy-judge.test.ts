@@ -283,14 +283,14 @@ describe('a denial', () => {
       remedy(by.judgeConnection(to('new.example'), 'tls-passthrough')),
       'new.example --tls-passthrough',
     );
-    assert.equal(remedy(flow(by, '10.1.2.3')), '10.1.2.3');
+    assert.equal(remedy(flow(by, '10.1.2.3')), '10.1.2.3 --private');
     assert.equal(remedy(flow(by, '127.0.0.1')), null);
     assert.equal(remedy(flow(by, '169.254.169.254')), null);
     assert.equal(remedy(ask(by, 'PUT', '/me/x?token=secret')), 'api.example --method PUT --path /me/x');
     assert.match(reason(flow(by, 'other.example')), /only port 8443 is allowed there/);
     const wild = ask(by, 'A\u001b[31mB', '/\u001b]52;c;x\u0007$(id)`?q=secret');
     assert.doesNotMatch(reason(wild), /[\x00-\x1f\x7f]|secret/);
-    assert.equal(remedy(wild), 'api.example');
+    assert.equal(remedy(wild), null);
   });
 });
 

@@ -5,10 +5,9 @@ import { describe, it } from 'node:test';
 import { inCommandWords } from '../../src/egress/policy/command-words.ts';
 import { parsePolicy } from '../../src/egress/policy/parse.ts';
 import { syntaxObjection } from '../../src/egress/policy/syntax.ts';
+import { PLAIN } from '../../src/egress/policy/typed.ts';
 import { entryOf } from '../../src/egress/policy/write-entry.ts';
 import { WarrenError } from '../../src/protocol/error.ts';
-
-const PLAIN = { protocol: null, methods: [], paths: [], allowPrivate: false };
 
 function told(host: string, typed: Partial<Parameters<typeof entryOf>[1]> = {}): WarrenError {
   const hosts = ['good.example', host];
@@ -33,6 +32,9 @@ describe('what was typed', () => {
     ['*', /everything/, /^name the hosts; to reach every public one: warren up --network open$/],
     ['*.com', /anybody/, /example\.com/],
     ['127.0.0.1', /loopback/, /warren policy allow demo --host-service 5432$/],
+    ['localhost', /loopback/, /warren policy allow demo --host-service 5432$/],
+    ['LOCALHOST:8080', /loopback/, /warren policy allow demo --host-service 5432$/],
+    ['*.localhost', /loopback/, /warren policy allow demo --host-service 5432$/],
     ['bücher.example', /ASCII/, /^warren policy allow demo xn--bcher-kva\.example$/],
     ['*.BÜCHER.example', /ASCII/, /^warren policy allow demo \*\.xn--bcher-kva\.example$/],
     ['bü;cher.example', /ASCII/, /^write the name alone/],

@@ -11,7 +11,7 @@ import type { RuleView } from '../../src/protocol/policy.ts';
 
 const rule = (id: string, where: string, more: Partial<RuleView> = {}): RuleView => ({
   ...{ id, where, effect: 'allow', speaks: ['https:443'], methods: null, paths: null, git: null },
-  ...{ allowPrivate: false, comment: null, ...more },
+  ...{ allowPrivate: false, comment: null, never: null, ...more },
 });
 const files = { sandbox: '/s', project: '/p', repository: '/r/warren.json', user: '/u' };
 
@@ -42,6 +42,24 @@ describe('rules', () => {
     const lines = ruleLines({ rules, files }, null);
     assert.equal(lines.length, 8);
     assert.match(lines.at(-1)!, /raw\/\*$/);
+  });
+});
+
+describe('a rule', () => {
+  const line = (more: Partial<RuleView>) =>
+    ruleLines({ rules: [rule('sandbox:allow[0]:a.example', 'a.example', more)], files }, null)[1]!;
+
+  it('tells fetch and push of git apart', () => {
+    assert.match(line({ git: { fetch: true, push: null } }), /; git fetch$/);
+    assert.match(
+      line({ git: { fetch: true, push: 'refs/heads/x' } }),
+      /; git fetch; git push refs\/heads\/x$/,
+    );
+    assert.match(line({ git: { fetch: false, push: 'refs/heads/x' } }), /443; git push refs\/heads\/x$/);
+  });
+
+  it('says that it never counts', () => {
+    assert.match(line({ never: 'port 7070 …' }), /DENIED: port 7070/);
   });
 });
 
@@ -97,5 +115,17 @@ describe('a command that cannot be read', () => {
     const { stdout } = await promisify(execFile)(warren, ['policy', 'allow', '--help']);
     assert.match(stdout, /--method <method> +only this method \(repeatable\)\n/);
     assert.doesNotMatch(stdout, /default: \[\]/);
+    // As remedies of denials write them: see allow-with.ts.
+    for (const flag of [
+      'http',
+      'tcp',
+      'tls-passthrough',
+      'path',
+      'git-fetch',
+      'git-push',
+      'host-service',
+      'private',
+    ])
+      assert.match(stdout, new RegExp(` --${flag} `), flag);
   });
 });

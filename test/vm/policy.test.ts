@@ -39,8 +39,9 @@ describe('the policy of a sandbox', () => {
     assert.match(denied, /no rule allows it/);
     const [, remedy] = /warren (policy allow ruled .*)/.exec(denied)!;
     assert.equal(remedy, `policy allow ruled --host-service ${port}`);
-    const { entries } = await warren.json<ProposalView>(['policy', 'learn', 'ruled']);
+    const { entries, egress } = await warren.json<ProposalView>(['policy', 'learn', 'ruled']);
     assert.deepEqual(entries, [{ hostService: port }]);
+    assert.deepEqual(egress, { profiles: network.profiles, allow: entries });
     await warren.ok([...remedy.split(' '), '--http']);
     assert.equal(await warren.ok(['exec', 'ruled', '--', ...curl(url)]), 'from the host\n');
     assert.deepEqual((await warren.json<ProposalView>(['policy', 'learn', 'ruled'])).entries, []);

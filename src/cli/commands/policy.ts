@@ -6,7 +6,7 @@ import { sanitizeLine } from '../../protocol/sanitize.ts';
 import { withClient } from '../context.ts';
 import { asksForMore, describeNetwork } from '../describe-network.ts';
 import { ruleLines } from '../rule-lines.ts';
-import { dim, print, printJson, say } from '../terminal.ts';
+import { dim, plural, print, printJson, say } from '../terminal.ts';
 
 export async function show(name: string, flags: { json?: boolean }): Promise<void> {
   const view = await withClient((client) => calls.showPolicy(client.transport, name));
@@ -25,7 +25,9 @@ export interface RuleFlags {
   http?: boolean;
   method: string[];
   path: string[];
-  hostService: string[];
+  gitFetch?: boolean;
+  gitPush?: string;
+  hostService?: string[];
   private?: boolean;
   project?: boolean;
 }
@@ -37,19 +39,19 @@ export async function rule(
   hosts: string[],
   flags: RuleFlags,
 ): Promise<void> {
-  const hostServices = flags.hostService.map(portOf);
+  const hostServices = (flags.hostService ?? []).map(portOf);
   if (hosts.length === 0 && hostServices.length === 0)
     throw new WarrenError({
       code: 'usage.policy',
-      message: `cannot ${effect} nothing: name a host`,
-      remedy: `warren policy ${effect} ${name} example.com`,
+      message: `cannot ${remove ? 'remove' : effect} nothing: name a host`,
+      remedy: `warren policy ${remove ? 'rm' : effect} ${name} example.com`,
     });
   const spoken = (['tcp', 'tlsPassthrough', 'http'] as const).filter((flag) => flags[flag]);
   if (spoken.length > 1)
     throw new WarrenError({
       code: 'usage.policy',
       message: 'cannot use more than one of --tcp, --tls-passthrough and --http',
-      remedy: `choose one: warren policy ${effect} ${name} ${hosts[0] ?? 'example.com'}:8080 --tcp`,
+      remedy: `choose one: warren policy ${remove ? 'rm' : effect} ${name} ${hosts[0] ?? 'example.com'}:8080 --tcp`,
     });
   const { changed, notices } = await withClient((client) =>
     calls.changeRules(client.transport, name, {
@@ -61,6 +63,10 @@ export async function rule(
       protocol: spoken[0] === 'tlsPassthrough' ? 'tls-passthrough' : (spoken[0] ?? null),
       methods: flags.method.map((method) => method.toUpperCase()),
       paths: flags.path,
+      git:
+        flags.gitFetch || flags.gitPush !== undefined
+          ? { fetch: flags.gitFetch === true, push: flags.gitPush ?? null }
+          : null,
       allowPrivate: flags.private === true,
     }),
   );
@@ -69,7 +75,7 @@ export async function rule(
   const none = `there is no such rule of ${whom}; warren policy show ${name} lists all`;
   if (changed.length === 0) say(remove ? none : `already ${how} for ${whom}`);
   for (const entry of changed) say(`${how} for ${whom}: ${sanitizeLine(JSON.stringify(entry), 300)}`);
-  for (const notice of notices) say(`  notice: still ${sanitizeLine(notice, 300)}`);
+  for (const notice of notices) say(`  notice: ${remove ? '' : 'still '}${sanitizeLine(notice, 1000)}`);
 }
 
 export async function check(
@@ -80,13 +86,11 @@ export async function check(
   const result = await withClient((client) =>
     calls.checkPolicy(client.transport, name, what, flags.method.toUpperCase()),
   );
-  const { decision, ruleId, reason, allowWith } = result;
+  const { decision, ruleId, reason, remedy } = result;
   if (flags.json) printJson(result);
   else {
-    print(
-      sanitizeLine(`${decision}: ${reason ?? (ruleId ? `by rule ${ruleId}` : 'a rule is about it')}`, 500),
-    );
-    if (allowWith !== null) say(`  try: warren policy allow ${name} ${sanitizeLine(allowWith, 300)}`);
+    print(sanitizeLine(`${decision}: ${reason ?? `by rule ${ruleId}`}`, 500));
+    if (remedy !== null) say(`  try: ${sanitizeLine(remedy, 500)}`);
   }
   return decision === 'allow' ? 0 : 1;
 }
@@ -94,11 +98,14 @@ export async function check(
 export async function learn(name: string, flags: { json?: boolean }): Promise<void> {
   const proposal = await withClient((client) => calls.proposeRules(client.transport, name));
   if (flags.json) return printJson(proposal);
-  const { entries, left } = proposal;
+  const { entries, egress, keeps, left } = proposal;
   if (entries.length === 0) say('nothing was denied that a rule could allow');
   else {
-    printJson({ egress: { allow: entries } });
-    say(dim(`put what you want of it into warren.json, then: warren policy trust ${name}`));
+    printJson({ egress });
+    const kept =
+      keeps && { file: ', what is there with it', profiles: ', the profiles that fit with it' }[keeps];
+    const what = `${plural(entries.length, 'new rule')}; this is the whole "egress" of warren.json${kept ?? ''}`;
+    say(dim(`${what}: put it there, then: warren policy trust ${name}`));
   }
   for (const { host, why } of left) say(`left out: ${sanitizeLine(host, 300)}: ${sanitizeLine(why, 300)}`);
 }

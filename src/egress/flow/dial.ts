@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import { hostText } from '../names/canonical-host.ts';
 import { vetAddresses } from '../names/vetting.ts';
+import { closedReason } from '../policy/reason.ts';
 import type { Grant, Target } from '../policy/verdict.ts';
 import type { DoorLimits, DoorParts } from './parts.ts';
 import type { Reading } from './pieces.ts';
@@ -33,7 +34,7 @@ export async function dial(
   reading?: Reading,
 ): Promise<Dialed> {
   const closed = {
-    denied: `port ${target.port} of this computer leads to ports of all sandboxes, and no rule opens it`,
+    denied: closedReason(target.port),
     ruleId: null,
   };
   const isClosed = parts.closedHostPorts?.includes(grant.hostService ?? target.port);

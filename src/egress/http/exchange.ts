@@ -5,8 +5,8 @@ import type { Writable } from 'node:stream';
 import { type RequestEvent, writtenPath } from '../audit/event.ts';
 import { settle, written } from '../flow/context.ts';
 import { hostText } from '../names/canonical-host.ts';
+import { privately } from '../policy/allow-with.ts';
 import { withoutQuery } from '../policy/path.ts';
-import { privately } from '../policy/reason.ts';
 import type { Allowed } from '../policy/verdict.ts';
 import type { Call, Outcome, Sent } from './call.ts';
 import { type Download, withHeaders } from './downloads.ts';
@@ -135,7 +135,9 @@ async function send(
   for (let tries = 1; ; tries++) {
     const ready = await origins.ready(verdict, call.version === 2);
     if ('denied' in ready) {
-      const allowWith = ready.isPrivate ? privately(flow.target, http.protocol, call.read.head) : null;
+      const allowWith = ready.isPrivate
+        ? privately(flow.target, http.protocol, call.read.head, verdict.onlyPaths === true)
+        : null;
       const denied = { ruleId: ready.ruleId ?? verdict.ruleId, reason: ready.denied, allowWith };
       return denial(denied, flow.door.parts.denialHint({ decision: 'deny', ...denied }));
     }

@@ -10,6 +10,7 @@ import {
   type Entry,
   type EntryObject,
   HOST_SERVICE_NAME,
+  REFUSED_METHODS,
   type Rule,
   type Speaks,
   type Where,
@@ -66,7 +67,6 @@ export const entrySchema = v.union([
 /** Servers that obey these take a POST for something else, so a rule about methods takes them away. */
 const METHOD_OVERRIDES = ['x-http-method-override', 'x-http-method', 'x-method-override'];
 const FRAMING = ['host', 'connection', 'content-length', 'transfer-encoding', 'upgrade', 'te', 'trailer'];
-const REFUSED_METHODS = ['CONNECT', 'TRACE', 'TRACK'];
 const NO_REQUESTS: readonly (keyof EntryObject)[] = [
   'methods',
   'paths',

@@ -32,6 +32,11 @@ export function gitRequest({ method, path }: Pick<RequestHead, 'method' | 'path'
   return null;
 }
 
+/** Then the list of refs of a push cannot be read. */
+export function isEncoded({ headers }: Pick<RequestHead, 'headers'>): boolean {
+  return headers.some(([name, value]) => name === 'content-encoding' && value !== 'identity');
+}
+
 /** Why a rule's `push` cannot be one; null when it can. */
 export function refsGlobObjection(glob: string): string | null {
   const name = glob.endsWith('/*') ? `${glob.slice(0, -2)}/x` : glob;

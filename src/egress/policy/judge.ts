@@ -5,9 +5,11 @@
 import { hostText } from '../names/canonical-host.ts';
 import type { Host } from '../names/host.ts';
 import { vetAddresses } from '../names/vetting.ts';
+import { allowWith } from './allow-with.ts';
 import { gitRequest } from './git.ts';
+import { requestObjection } from './objection.ts';
 import { ambiguity, matchesPath } from './path.ts';
-import { allowWith, deniedBy, nothingAllows, requestText } from './reason.ts';
+import { deniedBy, nearly, nothingAllows, requestText, targetText } from './reason.ts';
 import { HOST_SERVICE_NAME, type Network, type Rule, type Ruleset, SOURCES } from './rule.ts';
 import { RuleIndex } from './rule-index.ts';
 import type {
@@ -99,8 +101,8 @@ function judgeConnection(state: State, target: Target, protocol: 'tcp' | 'tls-pa
   // A rule about requests cannot be kept where none can be seen, so it denies all of them.
   const deny = denyRules(state, target).find((rule) => !isWhole(rule) || speaksOf(rule, protocol));
   if (deny) return deniedBy(deny, what);
-  const rule = allowRules(state, target).find((each) => spokenAt(each, target.port).includes(protocol));
-  if (rule) return allowedBy(rule, protocol, target);
+  const rules = allowRules(state, target).filter((each) => spokenAt(each, target.port).includes(protocol));
+  if (rules.length > 0) return allowedBy(furthest(rules, target), protocol, target);
   if (isOpenFor(state, target)) return openly(protocol);
   return ask(state, target, what) ?? nothingAllows(what, allowWith(target, protocol));
 }
@@ -121,39 +123,38 @@ function judgeRequest(
       return deniedBy(rule, what);
   }
   let near: Denied | null = null;
+  const letting: Rule[] = [];
   for (const rule of allowRules(state, target)) {
     if (!spokenAt(rule, target.port).includes(protocol)) continue;
     const why = requestObjection(rule, head, unclear);
-    if (why === null) return allowedBy(rule, protocol, target, head);
-    near ??= {
-      ...denied(null, `${what}: ${why} (rule ${rule.id})`),
-      allowWith: allowWith(target, protocol, head),
-    };
+    if (why === null) letting.push(rule);
+    else near ??= nearly(`${what}: ${why} (rule ${rule.id})`, target, protocol, head);
   }
+  if (letting.length > 0) return allowedBy(furthest(letting, target), protocol, target, head);
   if (isOpenFor(state, target)) return openly(protocol);
   // What a rule was written about is not asked for again: its limits are meant.
-  return near ?? ask(state, target, what) ?? nothingAllows(what, allowWith(target, protocol));
+  return near ?? ask(state, target, what) ?? nothingAllows(what, forRequest(target, protocol, head));
 }
 
-/** Why the rule does not let the request through, as part of a sentence. */
-function requestObjection(rule: Rule, head: RequestHead, unclear: string | null): string | null {
-  if (rule.methods && !rule.methods.includes(head.method)) return `only ${rule.methods.join(', ')} may be`;
-  if ((rule.paths || rule.git) && unclear) return `the path is ambiguous: ${unclear}`;
-  if (rule.paths && !rule.paths.some((pattern) => matchesPath(pattern, head.path)))
-    return `only ${rule.paths.slice(0, 3).join(', ')}${rule.paths.length > 3 ? ', …' : ''} may be`;
-  if (!rule.git) return null;
-  const kind = gitRequest(head);
-  if (kind === 'fetch') return rule.git.fetch ? null : 'git may not fetch there';
-  if (kind === null) return 'only git itself may use it';
-  if (rule.git.push === null) return 'git may only fetch there';
-  const encoded = head.headers.some(([name, value]) => name === 'content-encoding' && value !== 'identity');
-  return encoded ? 'the list of refs of a push must not be compressed' : null;
+/** Rules that allow add up: of those that let something through, the one that lets it lead to most addresses. */
+function furthest(rules: readonly Rule[], target: Target): Rule {
+  const open = rules.filter(({ allowPrivate }) => allowPrivate);
+  return open.find((rule) => isExact(rule, target)) ?? open[0] ?? rules[0]!;
 }
 
-function allowedBy(rule: Rule, protocol: Protocol, { host }: Target, head?: RequestHead): Allowed {
+/** The whole host, except to git: what git wants there is known. */
+function forRequest(target: Target, protocol: 'http' | 'https', head: RequestHead): string | null {
+  return allowWith(target, protocol, gitRequest(head) === null ? undefined : head);
+}
+
+function isExact({ where }: Rule, { host }: Target): boolean {
+  return where.kind === 'cidr' && host.kind === 'address' && where.cidr.text === host.address;
+}
+
+function allowedBy(rule: Rule, protocol: Protocol, target: Target, head?: RequestHead): Allowed {
+  const { host } = target;
   const pushes = head?.method === 'POST' && rule.git?.push && gitRequest(head) === 'push';
-  const exact =
-    rule.where.kind === 'cidr' && host.kind === 'address' && rule.where.cidr.text === host.address;
+  const exact = isExact(rule, target) && host.kind === 'address';
   return {
     decision: 'allow',
     ruleId: rule.id,
@@ -164,6 +165,7 @@ function allowedBy(rule: Rule, protocol: Protocol, { host }: Target, head?: Requ
     ...(exact && { exactAddress: host.address }),
     ...(pushes && { gitPush: { refs: rule.git!.push! } }),
     ...(rule.secrets && { secrets: rule.secrets }),
+    ...((rule.paths || rule.git) && { onlyPaths: true }),
   };
 }
 
@@ -232,8 +234,4 @@ function offline({ because }: State, what: string): Denied {
 
 function denied(ruleId: string | null, reason: string): Denied {
   return { decision: 'deny', ruleId, reason, allowWith: null };
-}
-
-function targetText({ host, port }: Target): string {
-  return `${hostText(host)}:${port}`;
 }

@@ -64,6 +64,11 @@ export class RuleIndex {
   }
 }
 
+/** For one look: of many, make an index. */
+export function rulesAbout(rules: readonly Rule[], host: Host): Rule[] {
+  return new RuleIndex(rules).about(host);
+}
+
 function add(map: Map<string, number[]>, key: string, at: number): void {
   const there = map.get(key);
   if (there) there.push(at);

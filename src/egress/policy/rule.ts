@@ -78,3 +78,4 @@ export interface EntryObject {
 /** The one name by which a guest reaches services of this computer's loopback. */
 export const HOST_SERVICE_NAME = 'host.warren.internal';
 export const MAX_RULES = 10_000;
+export const REFUSED_METHODS = ['CONNECT', 'TRACE', 'TRACK'];

@@ -6,6 +6,13 @@ import type { Host } from '../names/host.ts';
 /** How a rule lets a flow through. `https` is intercepted and judged request by request. */
 export type Protocol = 'http' | 'https' | 'tls-passthrough' | 'tcp';
 
+export const USUAL_PORTS: Record<Protocol, number | null> = {
+  https: 443,
+  http: 80,
+  'tls-passthrough': 443,
+  tcp: null,
+};
+
 /** Where a flow wants to go. A synthetic address has been turned back into its name before this. */
 export interface Target {
   host: Host;
@@ -36,6 +43,8 @@ export interface Allowed {
   gitPush?: { refs: string };
   /** When given, no other secrets may be put in. */
   secrets?: readonly string[];
+  /** The rule is about some paths: what would allow more keeps to the path that was asked. */
+  onlyPaths?: boolean;
 }
 
 /** Where a flow that is allowed may lead, beyond addresses that anybody may reach. */

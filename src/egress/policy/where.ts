@@ -42,6 +42,7 @@ export function parseWhere(text: string, effect: 'allow' | 'deny'): Where | Obje
   const host = canonicalHost(text);
   if ('refused' in host) return { refused: host.refused, remedy: inAscii(text) ?? NAME_IT };
   if (host.kind === 'address') return parseRange(host.address, effect);
+  if (effect === 'allow' && /(?:^|\.)localhost$/.test(host.name)) return thisComputer(host.name);
   const domain = parseDomain(host.name);
   if (effect === 'allow' && domain.isIcann && domain.publicSuffix === host.name)
     return { refused: 'it is a public suffix and no host', remedy: 'name the hosts under it' };
@@ -73,12 +74,20 @@ function parseWildcard(text: string, effect: 'allow' | 'deny'): Where | Objectio
     return { refused: host.refused, remedy: inAscii(base, '*.') ?? 'write "*.example.com"' };
   if (host.kind === 'address')
     return { refused: 'addresses have no subdomains', remedy: 'write a range: {"cidr": "10.1.0.0/16"}' };
+  if (effect === 'allow' && host.name === 'localhost') return thisComputer(host.name);
   if (effect === 'allow' && getPublicSuffix(host.name, { allowPrivateDomains: true }) === host.name)
     return {
       refused: `anybody can have a name under ${host.name}`,
       remedy: `name the hosts, such as "example.${host.name}"`,
     };
   return { kind: 'under', suffix: host.name };
+}
+
+function thisComputer(name: string): Objection {
+  return {
+    refused: `${name} is loopback, and in a sandbox its own`,
+    remedy: 'name a service of this computer: {"hostService": 5432}',
+  };
 }
 
 /** As a browser would ask for it. */

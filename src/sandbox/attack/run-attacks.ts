@@ -212,6 +212,7 @@ async function openCanary(conductor: Conductor, sandbox: Sandbox, port: number):
     protocol: 'http',
     methods: [],
     paths: [],
+    git: null,
     allowPrivate: false,
   });
 }

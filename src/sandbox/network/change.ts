@@ -6,24 +6,36 @@ import { canonical } from '../../egress/policy/canonical.ts';
 import { checkAccess } from '../../egress/policy/check.ts';
 import { inCommandWords } from '../../egress/policy/command-words.ts';
 import { createPolicy } from '../../egress/policy/judge.ts';
+import { withEntries } from '../../egress/policy/lists.ts';
 import { parsePolicy } from '../../egress/policy/parse.ts';
+import { closedReason } from '../../egress/policy/reason.ts';
 import type { Entry } from '../../egress/policy/rule.ts';
 import { followed } from '../../egress/policy/trust.ts';
-import { entryForQuestion, entryOf, withEntries, withoutEntries } from '../../egress/policy/write-entry.ts';
+import { entryForQuestion, entryOf } from '../../egress/policy/write-entry.ts';
 import { doorFiles, projectFiles, sandboxFiles } from '../../host/layout.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import type { Answer, RuleScope, RulesRequest, RulesResult, TrustView } from '../../protocol/policy.ts';
+import { sanitizeLine } from '../../protocol/sanitize.ts';
 import type { Conductor } from '../conductor.ts';
 import type { Sandbox } from '../sandboxes.ts';
+import { policyFiles } from './look.ts';
 import { policyOf, projectPolicy } from './policy.ts';
+import { remedyFor } from './remedy.ts';
+import { removeRules } from './remove.ts';
 import { type RulesFile, readRulesFile, writeRulesFile } from './rules-file.ts';
 
-/** Throws `usage.policy` for what can be no rule. */
+const MOVE_NAMES =
+  'name the port of the service itself; stable names go elsewhere with "namesPort" in config.json';
+
+/** Throws `usage.policy` for what can be no rule, or could not count. */
 export async function changeRules(
   conductor: Conductor,
   sandbox: Sandbox,
   request: RulesRequest,
 ): Promise<RulesResult> {
+  if (request.remove) return await removeRules(conductor, sandbox, request, editRules);
+  const { name } = sandbox.record;
+  const { effect, scope } = request;
   const entries: Entry[] = [
     ...request.hosts.map((host) => entryOf(host, request)),
     ...request.hostServices.map((hostService) => ({
@@ -31,19 +43,23 @@ export async function changeRules(
       ...(request.protocol === 'http' && { protocol: 'http' as const }),
     })),
   ];
-  const { effect, scope } = request;
   try {
     parsePolicy({ egress: { [effect]: entries } }, { source: scope, file: 'this rule' });
   } catch (error) {
-    const { name } = sandbox.record;
     throw inCommandWords(WarrenError.from(error), { name, effect, hosts: request.hosts });
   }
-  const how = { effect, ...(request.remove && { removed: true as const }) };
-  const changed = await edit(conductor, sandbox, scope, how, (rules) =>
-    request.remove ? withoutEntries(rules, effect, entries) : withEntries(rules, effect, entries),
-  );
-  const notices = effect === 'allow' && !request.remove ? await stillDenied(conductor, sandbox, request) : [];
-  return { changed, notices };
+  const closed = request.hostServices.find((port) => conductor.rooms.closedHostPorts.has(port));
+  if (closed !== undefined) throw refused(`--host-service ${closed}`, closedReason(closed), MOVE_NAMES);
+  const changed = await editRules(conductor, sandbox, scope, { effect }, (rules) => {
+    if (effect === 'allow' && rules.network === 'none')
+      throw refused(
+        JSON.stringify(sanitizeLine(String(request.hosts[0] ?? request.hostServices[0]), 200)),
+        `sandbox "${name}" was made without a network (--network none)`,
+        'make another that has one: warren up --network mediated --name OTHER',
+      );
+    return withEntries(rules, effect, entries);
+  });
+  return { changed, notices: effect === 'allow' ? await stillDenied(conductor, sandbox, request) : [] };
 }
 
 /** Answers false when nobody waits for it any more; the rule is kept all the same. */
@@ -60,7 +76,7 @@ export async function answerQuestion(
     const effect = answer === 'never' ? 'deny' : 'allow';
     const scope = answer === 'project' ? 'project' : 'sandbox';
     const entries = [entryForQuestion(asked)];
-    await edit(conductor, sandbox, scope, { effect }, (rules) => withEntries(rules, effect, entries));
+    await editRules(conductor, sandbox, scope, { effect }, (rules) => withEntries(rules, effect, entries));
   }
   await conductor.journal(sandbox, 'answered', { host: asked.host, port: asked.port, answer });
   return questions.answer(id, answer !== 'no' && answer !== 'never');
@@ -93,7 +109,9 @@ export async function trust(conductor: Conductor, sandbox: Sandbox, digest: stri
   await conductor.doors.policyChanged(({ record }) => record.repository?.root === root);
 }
 
-async function edit(
+export type EditRules = typeof editRules;
+
+async function editRules(
   conductor: Conductor,
   sandbox: Sandbox,
   scope: RuleScope,
@@ -127,15 +145,23 @@ async function edit(
 /** A rule that allows is not enough where another denies. */
 async function stillDenied(
   conductor: Conductor,
-  { record }: Sandbox,
-  { hosts }: RulesRequest,
+  sandbox: Sandbox,
+  { hosts, methods }: RulesRequest,
 ): Promise<string[]> {
-  const policy = createPolicy((await policyOf(conductor.rooms.layout, record)).rulesets);
+  const { rulesets } = await policyOf(conductor.rooms.layout, sandbox.record);
+  const policy = createPolicy(rulesets);
+  const files = policyFiles(conductor, sandbox);
   return hosts.flatMap((host) => {
     if (/[*/]/.test(host)) return [];
-    const { decision, ruleId, reason } = checkAccess(policy, host, 'GET');
-    return decision === 'deny' && ruleId !== null && reason !== null ? [reason] : [];
+    const { decision, ruleId, reason, allowWith } = checkAccess(policy, host, methods[0] ?? 'GET');
+    if (decision !== 'deny' || ruleId === null || reason === null) return [];
+    const remedy = remedyFor(sandbox.record.name, { ruleId, allowWith }, rulesets, files);
+    return [remedy === null ? reason : `${reason}; try: ${remedy}`];
   });
+}
+
+function refused(what: string, why: string, remedy: string): WarrenError {
+  return new WarrenError({ code: 'usage.policy', message: `cannot allow ${what}: ${why}`, remedy });
 }
 
 function rootOf({ name, repository }: Sandbox['record']): string {

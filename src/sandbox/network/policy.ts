@@ -86,6 +86,7 @@ function policyKeys({ network, egress }: PolicyKeys): PolicyKeys {
   return { ...(network !== undefined && { network }), ...(egress !== undefined && { egress }) };
 }
 
-function listsOf({ allow, deny }: RulesFile) {
-  return { allow, deny };
+/** Without a network, what was allowed once counts no more. */
+function listsOf({ allow, deny, network }: RulesFile) {
+  return { allow: network === 'none' ? [] : allow, deny };
 }
