@@ -93,7 +93,7 @@ async function follow(path: string): Promise<AuditVerdict> {
       }
       if (written && 'seq' in written && record.seq === written.seq && record.hash !== written.hash)
         return verdict(file, nr, 'is not the record that was written with this number');
-      if (record.kind === 'notice' && record.forgotten) forgotten = record.forgotten.last;
+      if (record.kind === 'notice') forgotten = Math.max(forgotten, record.forgotten?.last ?? 0);
       first ??= record.seq;
       at = { seq: record.seq, hash: record.hash };
       records++;
