@@ -55,9 +55,12 @@ export async function openDoor(config: DoorConfig, send: (message: FromDoor) => 
     ...(config.upstreamProxy !== null && { upstreamProxy: parseUpstreamProxy(config.upstreamProxy) }),
     denialHint: (verdict) => denialHint(config.name, verdict),
     nextFlow: () => ++flows,
-    ask({ target, protocol, reason }) {
+    ask({ target, protocol, reason }, over) {
       const id = ++questions;
       send({ type: 'ask', id, host: hostText(target.host), port: target.port, protocol, reason });
+      over.addEventListener('abort', () => {
+        if (asked.delete(id)) send({ type: 'unask', id });
+      });
       return new Promise((resolve) => asked.set(id, resolve));
     },
   });

@@ -3,9 +3,11 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { connect as connectHttp2 } from 'node:http2';
 import { createServer } from 'node:net';
 import { type Duplex, duplexPair } from 'node:stream';
 import { after, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import type { DoorParts } from '../../src/egress/flow/parts.ts';
 import { listenOn, openDoor, PUBLIC, rawOrigin, readAll, say, type TestDoor, until } from './fake-guest.ts';
@@ -369,6 +371,62 @@ describe('a question', () => {
     assert.match(await say(await opened.openName('new.example', 80), GET('new.example')), / 403 /);
     const mute = await door({ asks: true });
     assert.match(await say(await mute.openName('new.example', 80), GET('new.example')), / 403 /);
+  });
+
+  it('is over when its time is, or when who asked has gone', async () => {
+    const overs: AbortSignal[] = [];
+    const ask = (_: unknown, over: AbortSignal) => {
+      overs.push(over);
+      return new Promise<boolean>(() => {});
+    };
+    const soon = await door({ asks: true, ask, limits: { askMs: 30 } });
+    await say(await soon.openName('new.example', 80), GET('new.example'));
+    assert.equal(overs.pop()!.aborted, true);
+    const opened = await door({ asks: true, ask });
+    const leave: [string, () => Promise<{ leave(): void; write(text: string): void }>][] = [
+      [
+        'a reset',
+        async () => {
+          const stream = await opened.openName('new.example', 80);
+          return { leave: () => stream.close(8), write: (text) => void stream.write(text) };
+        },
+      ],
+      [
+        'a reset before it spoke HTTP',
+        async () => {
+          const stream = await opened.openName('new.example', 5432);
+          return { leave: () => stream.close(8), write: () => void stream.write('\0') };
+        },
+      ],
+      [
+        'an end inside of TLS',
+        async () => {
+          const socket = await opened.tls('new.example');
+          return { leave: () => void socket.end(), write: (text) => void socket.write(text) };
+        },
+      ],
+      [
+        'a reset of HTTP/2',
+        async () => {
+          const tls = await opened.tls('new.example', { alpn: ['h2'] });
+          const session = connectHttp2('https://new.example', { createConnection: () => tls });
+          session.on('error', () => {});
+          return {
+            leave: () => session.destroy(),
+            write: () => void session.request().on('error', () => {}),
+          };
+        },
+      ],
+    ];
+    for (const [what, begin] of leave) {
+      const client = await begin();
+      client.write(GET('new.example'));
+      while (overs.length === 0) await sleep(5);
+      const over = overs.pop()!;
+      assert.equal(over.aborted, false, what);
+      client.leave();
+      if (!over.aborted) await once(over, 'abort');
+    }
   });
 
   it('opens no private address', async () => {

@@ -5,7 +5,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { ANSWERS_LINE, describeAnswer, describeOver } from '../../src/cli/asking.ts';
 import { AuditLines } from '../../src/cli/audit-line.ts';
+import { wrapWords } from '../../src/cli/wrap-words.ts';
 import type { AskView, AuditRecordView } from '../../src/protocol/policy.ts';
 import { Questions } from '../../src/sandbox/network/questions.ts';
 import { FileWatch } from '../../src/sandbox/network/watch-files.ts';
@@ -28,7 +30,8 @@ describe('questions', () => {
       pending = now;
     });
     const answers: boolean[] = [];
-    for (let nr = 0; nr < 3; nr++) questions.ask(asked('www.xn--pypal-4ve.com'), (yes) => answers.push(yes));
+    for (let id = 0; id < 3; id++)
+      questions.ask({ ...asked('www.xn--pypal-4ve.com'), id }, (yes) => answers.push(yes));
     assert.equal(pending.length, 1);
     assert.equal(pending[0]!.registrable, 'xn--pypal-4ve.com');
     assert.match(pending[0]!.warning!, /letters/);
@@ -58,6 +61,49 @@ describe('questions', () => {
     nowMs = 61_000;
     questions.ask(asked('later.example'), () => {});
     assert.equal(pending.length, 1);
+  });
+
+  it('that are over wait no more, and a late answer still finds what it was about', () => {
+    const questions = new Questions();
+    let pending: AskView[] = [];
+    questions.watch((now) => {
+      pending = now;
+    });
+    const answers: boolean[] = [];
+    const answer = (yes: boolean) => void answers.push(yes);
+    questions.hear({ type: 'ask', ...asked('a.example'), id: 1 }, answer);
+    questions.hear({ type: 'ask', ...asked('a.example'), id: 2 }, answer);
+    const [{ id }] = pending as [AskView];
+    questions.hear({ type: 'unask', id: 1 }, answer);
+    assert.equal(pending.length, 1, 'another waits for the same');
+    questions.hear({ type: 'unask', id: 2 }, answer);
+    assert.deepEqual(pending, []);
+    assert.equal(questions.find(id)?.host, 'a.example');
+    assert.equal(questions.answer(id, true), false);
+    assert.deepEqual(answers, []);
+    assert.equal(questions.find(id + 1), undefined);
+  });
+
+  it('are told as what they are: too late, and what an answer still does', () => {
+    const view: AskView = { ...asked('a.example'), registrable: null, warning: null };
+    assert.equal(describeAnswer(view, 'sandbox', true), 'a.example:443: sandbox');
+    assert.equal(
+      describeAnswer(view, 'sandbox', false),
+      'too late for this request; from now on a.example:443 is allowed, for this sandbox',
+    );
+    assert.match(describeAnswer(view, 'never', false), /from now on a\.example:443 is denied for good$/);
+    assert.equal(describeAnswer(view, 'once', false), 'too late: the request for a.example:443 was denied');
+    assert.match(describeOver(view), /^nobody waits for a\.example:443 any more/);
+  });
+
+  it('are broken between words, on any terminal', () => {
+    for (const columns of [20, 50, 60, 80]) {
+      const lines = wrapWords(`  ${ANSWERS_LINE}:`, columns);
+      for (const line of lines) assert.ok(line.length <= columns, line);
+      assert.equal(lines.join(' '), `  ${ANSWERS_LINE}:`);
+    }
+    assert.deepEqual(wrapWords(`a ${'x'.repeat(30)} b`, 10), ['a', 'x'.repeat(30), 'b']);
+    assert.equal(wrapWords('a b', 0).length, 1);
   });
 
   it('that wait are answered with no when the last who watched goes', () => {

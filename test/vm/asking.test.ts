@@ -79,7 +79,7 @@ describe('on a terminal', { timeout: 180_000 }, () => {
   it('`policy watch` asks, and `never` becomes a rule', async (t) => {
     removeAfter(t, warren, 'seen');
     await warren.ok(['up', '--detach', '--name', 'seen'], { cwd: warren.repository('seen') });
-    const { type, shows } = terminal(t, ['policy', 'watch', 'seen']);
+    const { type, shows, screen } = terminal(t, ['policy', 'watch', 'seen']);
     await shows(/is shown here; Ctrl-C ends/);
     const curl = warren.ok(['exec', 'seen', '--', 'curl', '-sS', 'https://bad.example/']);
     await shows(/bad\.example:443 \(https\) is asked for[\s\S]*n no, v never/);
@@ -88,6 +88,16 @@ describe('on a terminal', { timeout: 180_000 }, () => {
     assert.match(await curl, /bad\.example/);
     assert.deepEqual(await rulesOf('seen'), ['sandbox:deny[0]:bad.example']);
     await audit.shows(/deny {2}GET https:\/\/bad\.example/);
+    // Keys that nothing asks for are not shown.
+    type('nnn');
+    // Who asked has gone before an answer: that is told, and a late one is for the next time.
+    await warren.run(['exec', 'seen', '--', 'curl', '-sS', '--max-time', '3', 'https://left.example/']);
+    await shows(/nobody waits for left\.example:443 any more/);
+    await shows(/s, p or v still make a rule: *$/m);
+    type('s');
+    await shows(/too late for this request; from now on left\.example:443 is\s+allowed, for this sandbox/);
+    assert.deepEqual(await rulesOf('seen'), ['sandbox:deny[0]:bad.example', 'sandbox:allow[0]:left.example']);
+    assert.doesNotMatch(screen(), /nnn/);
     type('C-c');
     await shows(/left with 0/);
     await warren.ok(['exec', 'seen', '--', 'curl', '-sS', 'https://later.example/']);

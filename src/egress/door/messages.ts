@@ -49,4 +49,6 @@ export type ToDoor =
 export type FromDoor =
   /** Attached: what waits in the guest is served from now on. */
   | { type: 'ready' }
-  | { type: 'ask'; id: number; host: string; port: number; protocol: Protocol; reason: string };
+  | { type: 'ask'; id: number; host: string; port: number; protocol: Protocol; reason: string }
+  /** An answer to it comes too late now. */
+  | { type: 'unask'; id: number };

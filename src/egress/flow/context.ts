@@ -73,18 +73,27 @@ export async function written(
   }
 }
 
-/** Asks, if anybody can be asked, and judges again: an answer may have become a rule. */
+/**
+ * Asks, if anybody can be asked, and judges again: an answer may have become a rule. `onGone`: once whoever wants it has
+ * gone, nobody is asked any more.
+ */
 export async function settle(
   flow: FlowContext,
   protocol: Protocol,
   judge: () => RequestVerdict,
+  onGone: (callback: () => void) => void,
 ): Promise<Allowed | Denied> {
   const verdict = judge();
   if (verdict.decision !== 'ask') return verdict;
   const { parts, limits } = flow.door;
   if (!flow.approved.has(protocol)) {
     const question = { target: flow.target, protocol, reason: verdict.reason };
-    if (!(await isTrue(parts.ask?.(question), limits.askMs))) return unasked(verdict);
+    const over = new AbortController();
+    onGone(() => over.abort());
+    const late = setTimeout(() => over.abort(), limits.askMs);
+    const yes = await isTrue(parts.ask?.(question, over.signal), over.signal);
+    clearTimeout(late);
+    if (!yes) return unasked(verdict);
     flow.approved.add(protocol);
   }
   const again = judge();
@@ -92,16 +101,12 @@ export async function settle(
 }
 
 /** Any other value than `true`, a rejection and silence are a no. */
-async function isTrue(answer: Promise<boolean> | undefined, timeoutMs: number): Promise<boolean> {
-  const late = Promise.withResolvers<false>();
-  const timer = setTimeout(() => late.resolve(false), timeoutMs);
-  try {
-    return (await Promise.race([answer, late.promise])) === true;
-  } catch {
-    return false;
-  } finally {
-    clearTimeout(timer);
-  }
+async function isTrue(answer: Promise<boolean> | undefined, over: AbortSignal): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  over.addEventListener('abort', () => resolve(false), { once: true });
+  if (over.aborted || answer === undefined) return false;
+  answer.then((yes) => resolve(yes === true)).catch(() => resolve(false));
+  return await promise;
 }
 
 function unasked({ ruleId, reason }: Asked): Denied {

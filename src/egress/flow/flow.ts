@@ -154,7 +154,12 @@ async function serveOpaque(
     await refuseName(stream, flow, protocol);
     return;
   }
-  const verdict = await settle(flow, protocol, () => door.parts.policy().judgeConnection(target, protocol));
+  const verdict = await settle(
+    flow,
+    protocol,
+    () => door.parts.policy().judgeConnection(target, protocol),
+    (callback) => (stream.destroyed ? callback() : stream.once('close', callback)),
+  );
   if (verdict.decision === 'deny') {
     await written(door, flowEvent(flow, protocol, pick(verdict)));
     return;

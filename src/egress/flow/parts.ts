@@ -42,8 +42,11 @@ export interface DoorParts {
   closedHostPorts?: readonly number[];
   /** Through which everything goes out but services of this host; names are resolved there, and not here. */
   upstreamProxy?: UpstreamProxy;
-  /** Only `true` lets the flow through. Without it, whatever would be asked is denied. */
-  ask?: (question: Question) => Promise<boolean>;
+  /**
+   * Only `true` lets the flow through. Without it, whatever would be asked is denied. Once `over` is aborted, an answer comes
+   * too late.
+   */
+  ask?: (question: Question, over: AbortSignal) => Promise<boolean>;
   secrets?: Secrets;
   /** Downloads that are kept for all sandboxes. Without it, each is fetched. */
   cache?: DownloadCache;

@@ -33,6 +33,8 @@ export interface Call {
   readonly gone: boolean;
   /** Called once, at once if it has gone already. */
   onGone(callback: () => void): void;
+  /** Likewise; also when it has ended its side, where nobody who waits for an answer does. */
+  onLeft(callback: () => void): void;
   sendContinue(): void;
   refuse(refusal: Refusal): void;
   begin(head: ResponseHead): Sink;

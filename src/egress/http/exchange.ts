@@ -88,8 +88,11 @@ async function proceed(call: Call, http: HttpFlow, trace: Trace): Promise<Refusa
     const now = parts.policy().judgeRequest(flow.target, protocol, head);
     return denial(flow.denied, parts.denialHint(now.decision === 'deny' ? now : flow.denied));
   }
-  const verdict = await settle(flow, protocol, () =>
-    parts.policy().judgeRequest(flow.target, protocol, head),
+  const verdict = await settle(
+    flow,
+    protocol,
+    () => parts.policy().judgeRequest(flow.target, protocol, head),
+    (callback) => call.onLeft(callback),
   );
   if (verdict.decision === 'deny') return denial(verdict, parts.denialHint(verdict));
   trace.decision = 'allow';

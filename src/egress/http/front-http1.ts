@@ -196,6 +196,12 @@ class Http1Call implements Call {
     }
   }
 
+  onLeft(callback: () => void): void {
+    this.onGone(callback);
+    const { socket } = this.body;
+    if ('encrypted' in socket) socket.once('end', callback);
+  }
+
   sendContinue(): void {
     this.#response.writeContinue();
   }

@@ -110,6 +110,10 @@ class Http2Call implements Call {
       });
   }
 
+  onLeft(callback: () => void): void {
+    this.onGone(callback);
+  }
+
   sendContinue(): void {
     this.body.additionalHeaders({ ':status': 100 });
   }

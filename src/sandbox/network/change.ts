@@ -62,7 +62,10 @@ export async function changeRules(
   return { changed, notices: effect === 'allow' ? await stillDenied(conductor, sandbox, request) : [] };
 }
 
-/** Answers false when nobody waits for it any more; the rule is kept all the same. */
+/**
+ * Answers false when nobody waits for it any more; the rule is kept all the same. Throws `sandbox.question-gone` when it is
+ * not known any more.
+ */
 export async function answerQuestion(
   conductor: Conductor,
   sandbox: Sandbox,
@@ -71,7 +74,12 @@ export async function answerQuestion(
 ): Promise<boolean> {
   const questions = conductor.doors.questions(sandbox.record.id);
   const asked = questions.find(id);
-  if (!asked) return false;
+  if (!asked)
+    throw new WarrenError({
+      code: 'sandbox.question-gone',
+      message: 'that question is not there any more: it was answered, or it is long over',
+      remedy: `warren policy learn ${sandbox.record.name} tells what was denied`,
+    });
   if (answer === 'sandbox' || answer === 'project' || answer === 'never') {
     const effect = answer === 'never' ? 'deny' : 'allow';
     const scope = answer === 'project' ? 'project' : 'sandbox';

@@ -25,7 +25,7 @@ const PASSED_ON = ['PATH', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS
 export function startDoor(
   program: string,
   config: DoorConfig,
-  onMessage: (message: Extract<FromDoor, { type: 'ask' }>) => void,
+  onMessage: (message: Exclude<FromDoor, { type: 'ready' }>) => void,
 ): DoorChild {
   const env = Object.fromEntries(
     PASSED_ON.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),

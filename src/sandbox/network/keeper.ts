@@ -90,8 +90,8 @@ export class DoorKeeper {
     }
     const config = await this.#kept.config();
     if (signal.aborted) return '';
-    const child = startDoor(program, config, ({ type: _, ...question }) => {
-      questions.ask(question, (yes) => child.send({ type: 'answer', id: question.id, yes }));
+    const child = startDoor(program, config, (message) => {
+      questions.hear(message, (yes) => child.send({ type: 'answer', id: message.id, yes }));
     });
     this.#child = child;
     const { served, said } = await child.ended;

@@ -1,5 +1,5 @@
 // Questions of doors to a person: at most 3 wait and 10 a minute are asked per sandbox; the same question is asked
-// once. Nobody there to answer, or too many: no.
+// once. Nobody there to answer, or too many: no. The last 8 that are over are known, for an answer that comes late.
 
 import type { FromDoor } from '../../egress/door/messages.ts';
 import { canonicalHost } from '../../egress/names/canonical-host.ts';
@@ -8,12 +8,14 @@ import type { AskView } from '../../protocol/policy.ts';
 
 const MAX_PENDING = 3;
 const MAX_PER_MINUTE = 10;
+const MAX_OVER = 8;
 
 type Asked = Omit<Extract<FromDoor, { type: 'ask' }>, 'type'>;
 
 interface Pending {
   view: AskView;
-  answers: ((yes: boolean) => void)[];
+  /** By the door's number, whom to tell. */
+  answers: Map<number, (yes: boolean) => void>;
 }
 
 export class Questions {
@@ -21,6 +23,7 @@ export class Questions {
   readonly #watchers = new Set<(pending: AskView[]) => void>();
   readonly #nowMs: () => number;
   readonly #ended = Promise.withResolvers<void>();
+  #over: AskView[] = [];
   #askedMs: number[] = [];
   #nr = 0;
 
@@ -56,11 +59,16 @@ export class Questions {
     };
   }
 
-  ask({ host, port, protocol, reason }: Asked, answer: (yes: boolean) => void): void {
+  hear(message: Exclude<FromDoor, { type: 'ready' }>, answer: (yes: boolean) => void): void {
+    if (message.type === 'ask') this.ask(message, answer);
+    else this.#unask(message.id);
+  }
+
+  ask({ id, host, port, protocol, reason }: Asked, answer: (yes: boolean) => void): void {
     const key = `${host} ${port} ${protocol}`;
     const same = this.#pending.get(key);
     if (same) {
-      same.answers.push(answer);
+      same.answers.set(id, answer);
       return;
     }
     const nowMs = this.#nowMs();
@@ -71,12 +79,13 @@ export class Questions {
     }
     this.#askedMs.push(nowMs);
     const view: AskView = { id: ++this.#nr, host, port, protocol, reason, ...described(host) };
-    this.#pending.set(key, { view, answers: [answer] });
+    this.#pending.set(key, { view, answers: new Map([[id, answer]]) });
     this.#tell();
   }
 
+  /** Also one that is over. */
   find(id: number): AskView | undefined {
-    return this.list().find((view) => view.id === id);
+    return [...this.list(), ...this.#over].find((view) => view.id === id);
   }
 
   /** Only `true` is a yes. Answers false when that question does not wait any more. */
@@ -84,7 +93,7 @@ export class Questions {
     for (const [key, { view, answers }] of this.#pending) {
       if (view.id !== id) continue;
       this.#pending.delete(key);
-      for (const answer of answers) answer(yes === true);
+      for (const answer of answers.values()) answer(yes === true);
       this.#tell();
       return true;
     }
@@ -93,7 +102,22 @@ export class Questions {
 
   /** All of them are answered with no. */
   dropAll(): void {
-    for (const { view } of [...this.#pending.values()]) this.answer(view.id, false);
+    const views = this.list();
+    this.#keep(views);
+    for (const { id } of views) this.answer(id, false);
+  }
+
+  #unask(id: number): void {
+    for (const [key, { view, answers }] of this.#pending) {
+      if (!answers.delete(id) || answers.size > 0) continue;
+      this.#pending.delete(key);
+      this.#keep([view]);
+      this.#tell();
+    }
+  }
+
+  #keep(over: AskView[]): void {
+    this.#over = [...this.#over, ...over].slice(-MAX_OVER);
   }
 
   #tell(): void {
