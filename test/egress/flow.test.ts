@@ -257,7 +257,7 @@ describe('an opaque flow', () => {
 });
 
 describe('a dial', () => {
-  it('to a private address tells what would allow it, unless it is of this computer', async () => {
+  it('to a private address tells what would allow it; to this computer, under the name for that', async () => {
     const allow = [{ host: 'db.example', http: true, methods: ['GET'] }];
     const ask = async (address: string) => {
       const opened = await door({ allow, resolve: async () => [address] });
@@ -267,7 +267,8 @@ describe('a dial', () => {
       await ask('10.0.0.1'),
       /allow it: warren policy allow test db\.example:80 --method GET --private\n/,
     );
-    for (const address of ['127.0.0.1', '192.0.2.1', '169.254.169.254', '0.0.0.0'])
+    assert.match(await ask('127.0.0.1'), /allow it: warren policy allow test --host-service 80\n/);
+    for (const address of ['192.0.2.1', '169.254.169.254', '0.0.0.0'])
       assert.doesNotMatch(await ask(address), /allow it/);
   });
 

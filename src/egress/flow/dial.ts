@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { hostText } from '../names/canonical-host.ts';
 import { vetAddresses } from '../names/vetting.ts';
 import { closedReason } from '../policy/reason.ts';
+import { HOST_SERVICE_NAME } from '../policy/rule.ts';
 import type { Grant, Target } from '../policy/verdict.ts';
 import type { DoorLimits, DoorParts } from './parts.ts';
 import type { Reading } from './pieces.ts';
@@ -19,8 +20,11 @@ export type DialParts = Pick<
 export type Dialed =
   /** `read`: what the socket reads goes to the `reading` that was given. */
   | { socket: Socket; address: string; isRead?: boolean }
-  /** `denied`: no address may be dialed; `isPrivate`: a rule for private ones would do. `failed`: the network says no. One line, safe to print. */
-  | { denied: string; ruleId: string | null; isPrivate?: boolean }
+  /**
+   * `denied`: no address may be dialed; `isPrivate`: a rule for private ones would do; `isHere`: one for a service of this
+   * computer, under its own name. `failed`: the network says no. One line, safe to print.
+   */
+  | { denied: string; ruleId: string | null; isPrivate?: boolean; isHere?: boolean }
   | { failed: string };
 
 const MAX_TRIED = 4;
@@ -57,7 +61,11 @@ export async function dial(
   if (vetted.usable.length === 0) {
     const why = first ? `${first.address} may not be dialed: ${first.why}` : 'it has no addresses';
     const isPrivate = !grant.allowPrivate && vetAddresses(found, privately(parts)).usable.some(isElsewhere);
-    return { denied: `${what}: ${why}`, ruleId: null, isPrivate };
+    const isHere = !isClosed && found.length > 0 && !found.some(isElsewhere);
+    const way = isHere
+      ? `; a service of this computer is reached as ${HOST_SERVICE_NAME}:${target.port}`
+      : '';
+    return { denied: `${what}: ${why}${way}`, ruleId: null, isPrivate, isHere };
   }
   const policy = parts.policy();
   const usable: string[] = [];

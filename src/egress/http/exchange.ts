@@ -5,7 +5,7 @@ import type { Writable } from 'node:stream';
 import { type RequestEvent, writtenPath } from '../audit/event.ts';
 import { settle, written } from '../flow/context.ts';
 import { hostText } from '../names/canonical-host.ts';
-import { privately } from '../policy/allow-with.ts';
+import { hostService, privately } from '../policy/allow-with.ts';
 import { withoutQuery } from '../policy/path.ts';
 import type { Allowed } from '../policy/verdict.ts';
 import type { Call, Outcome, Sent } from './call.ts';
@@ -140,7 +140,9 @@ async function send(
     if ('denied' in ready) {
       const allowWith = ready.isPrivate
         ? privately(flow.target, http.protocol, call.read.head, verdict.onlyPaths === true)
-        : null;
+        : ready.isHere
+          ? hostService(flow.target.port)
+          : null;
       const denied = { ruleId: ready.ruleId ?? verdict.ruleId, reason: ready.denied, allowWith };
       return denial(denied, flow.door.parts.denialHint({ decision: 'deny', ...denied }));
     }

@@ -34,6 +34,11 @@ export function privately(
   return written(target, protocol, { ...limits, paths: isNarrow ? limits.paths : [], allowPrivate: true });
 }
 
+/** For a name that leads to this computer's loopback: under its own name, the same service may be reached. */
+export function hostService(port: number): string {
+  return `--host-service ${port}`;
+}
+
 /** Why no rule can be about this request alone; null when one can. */
 export function unnameable({ method, path: asked }: RequestHead): string | null {
   if (!/^[A-Z]{1,20}$/.test(method) || REFUSED_METHODS.includes(method))
@@ -61,7 +66,7 @@ function limitsFor(head: RequestHead): Limits | null {
 
 function written({ host, port }: Target, protocol: Protocol | null, limits: Limits): string | null {
   const spoken = protocol ?? (port === 80 ? 'http' : 'https');
-  if (host.kind === 'name' && host.name === HOST_SERVICE_NAME) return `--host-service ${port}`;
+  if (host.kind === 'name' && host.name === HOST_SERVICE_NAME) return hostService(port);
   // A port 80 is taken for plain HTTP.
   if ('refused' in parseWhere(hostText(host), 'allow') || (spoken === 'https' && port === 80)) return null;
   let allowPrivate = limits.allowPrivate ?? false;
