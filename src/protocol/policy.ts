@@ -133,5 +133,6 @@ export interface AuditCheck {
   /** Number of the oldest record that is kept. */
   first: number | null;
   head: { seq: number; hash: string } | null;
+  /** `line` 0: the file as a whole. */
   broken: { file: string; line: number; why: string } | null;
 }

@@ -91,6 +91,10 @@ describe('the policy of a sandbox', () => {
     const broken = await warren.run(['audit', 'verify', 'ruled']);
     assert.equal(broken.code, 1);
     assert.match(broken.stderr, /was changed/);
+    writeFileSync(file, 'garbage\n');
+    const { stderr: unreadable } = await warren.fails(['audit', 'ruled'], 'audit.unreadable');
+    assert.match(unreadable, /has 1 line that cannot be read[\s\S]*warren audit verify ruled/);
+    assert.doesNotMatch(unreadable, /nothing has wanted out/);
     writeFileSync(file, whole);
   });
 
