@@ -10,6 +10,10 @@ import { after, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import type { DoorParts } from '../../src/egress/flow/parts.ts';
+import { denialHint } from '../../src/egress/policy/hint.ts';
+import { createPolicy } from '../../src/egress/policy/judge.ts';
+import { parsePolicy } from '../../src/egress/policy/parse.ts';
+import type { Said } from '../../src/egress/policy/verdict.ts';
 import { listenOn, openDoor, PUBLIC, rawOrigin, readAll, say, type TestDoor, until } from './fake-guest.ts';
 
 const doors: TestDoor[] = [];
@@ -369,7 +373,8 @@ describe('a question', () => {
 
   it('that nobody answers is a no', async () => {
     const opened = await door({ asks: true, ask: () => new Promise(() => {}), limits: { askMs: 30 } });
-    assert.match(await say(await opened.openName('new.example', 80), GET('new.example')), / 403 /);
+    const late = await say(await opened.openName('new.example', 80), GET('new.example'));
+    assert.match(late, / 403 [\s\S]*nobody answered in time/);
     const mute = await door({ asks: true });
     assert.match(await say(await mute.openName('new.example', 80), GET('new.example')), / 403 /);
   });
@@ -378,7 +383,7 @@ describe('a question', () => {
     const overs: AbortSignal[] = [];
     const ask = (_: unknown, over: AbortSignal) => {
       overs.push(over);
-      return new Promise<boolean>(() => {});
+      return new Promise<Said>(() => {});
     };
     const soon = await door({ asks: true, ask, limits: { askMs: 30 } });
     await say(await soon.openName('new.example', 80), GET('new.example'));
@@ -428,6 +433,40 @@ describe('a question', () => {
       client.leave();
       if (!over.aborted) await once(over, 'abort');
     }
+  });
+
+  it('that nobody said yes to is denied with why, and with what would allow it', async () => {
+    for (const [said, why] of [
+      ['no', /somebody said no/],
+      ['nobody', /nobody is there to answer/],
+      ['crowded', /too many questions/],
+    ] as const) {
+      const opened = await door({
+        asks: true,
+        ask: async () => said,
+        denialHint: (verdict) => denialHint('demo', verdict),
+      });
+      const reply = await say(await opened.openName('new.example', 80), GET('new.example'));
+      assert.match(reply, why);
+      assert.match(reply, /to allow it: warren policy allow demo new\.example:80\n/);
+    }
+  });
+
+  it('answered with never is denied by the rule that this has become', async () => {
+    const rules = (deny: string[]) =>
+      createPolicy([
+        parsePolicy({ egress: { ask: true, deny } }, { source: 'sandbox', file: 'policy.json' }),
+      ]);
+    let now = rules([]);
+    const opened = await door({
+      policy: () => now,
+      ask: async () => {
+        now = rules(['new.example']);
+        return 'no';
+      },
+    });
+    const reply = await say(await opened.openName('new.example', 80), GET('new.example'));
+    assert.match(reply, /denied by rule sandbox:deny\[0\]:new\.example/);
   });
 
   it('opens no private address', async () => {

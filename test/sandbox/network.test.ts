@@ -8,6 +8,7 @@ import { after, describe, it } from 'node:test';
 import { ANSWERS_LINE, describeAnswer, describeOver } from '../../src/cli/asking.ts';
 import { AuditLines } from '../../src/cli/audit-line.ts';
 import { wrapWords } from '../../src/cli/wrap-words.ts';
+import type { Said } from '../../src/egress/policy/verdict.ts';
 import type { AskView, AuditRecordView } from '../../src/protocol/policy.ts';
 import { Questions } from '../../src/sandbox/network/questions.ts';
 import { FileWatch } from '../../src/sandbox/network/watch-files.ts';
@@ -18,9 +19,9 @@ const asked = (host: string) => ({ id: 7, host, port: 443, protocol: 'https' as 
 
 describe('questions', () => {
   it('are answered with no when nobody watches (AP)', () => {
-    const answers: boolean[] = [];
-    new Questions().ask(asked('a.example'), (yes) => answers.push(yes));
-    assert.deepEqual(answers, [false]);
+    const answers: Said[] = [];
+    new Questions().ask(asked('a.example'), (said) => answers.push(said));
+    assert.deepEqual(answers, ['nobody']);
   });
 
   it('are told with what was registered and a warning, and answered once for all who asked the same', () => {
@@ -29,7 +30,7 @@ describe('questions', () => {
     questions.watch((now) => {
       pending = now;
     });
-    const answers: boolean[] = [];
+    const answers: Said[] = [];
     for (let id = 0; id < 3; id++)
       questions.ask({ ...asked('www.xn--pypal-4ve.com'), id }, (yes) => answers.push(yes));
     assert.equal(pending.length, 1);
@@ -48,13 +49,24 @@ describe('questions', () => {
       pending = now;
     });
     const denied: number[] = [];
-    for (let nr = 0; nr < 5; nr++) questions.ask(asked(`h${nr}.example`), () => denied.push(nr));
+    const said: Said[] = [];
+    for (let nr = 0; nr < 5; nr++)
+      questions.ask(asked(`h${nr}.example`), (how) => {
+        denied.push(nr);
+        said.push(how);
+      });
     assert.equal(pending.length, 3);
-    assert.deepEqual(denied, [3, 4]);
+    assert.deepEqual(
+      [denied, said],
+      [
+        [3, 4],
+        ['crowded', 'crowded'],
+      ],
+    );
     for (const { id } of pending) questions.answer(id, true);
     denied.length = 0;
     for (let nr = 10; nr < 20; nr++) {
-      questions.ask(asked(`h${nr}.example`), (yes) => yes || denied.push(nr));
+      questions.ask(asked(`h${nr}.example`), (how) => how === true || denied.push(nr));
       for (const { id } of pending) questions.answer(id, true);
     }
     assert.deepEqual(denied, [17, 18, 19]);
@@ -69,8 +81,8 @@ describe('questions', () => {
     questions.watch((now) => {
       pending = now;
     });
-    const answers: boolean[] = [];
-    const answer = (yes: boolean) => void answers.push(yes);
+    const answers: Said[] = [];
+    const answer = (said: Said) => void answers.push(said);
     questions.hear({ type: 'ask', ...asked('a.example'), id: 1 }, answer);
     questions.hear({ type: 'ask', ...asked('a.example'), id: 2 }, answer);
     const [{ id }] = pending as [AskView];
@@ -109,10 +121,10 @@ describe('questions', () => {
   it('that wait are answered with no when the last who watched goes', () => {
     const questions = new Questions();
     const stop = questions.watch(() => {});
-    const answers: boolean[] = [];
+    const answers: Said[] = [];
     questions.ask(asked('a.example'), (yes) => answers.push(yes));
     stop();
-    assert.deepEqual(answers, [false]);
+    assert.deepEqual(answers, ['nobody']);
   });
 });
 

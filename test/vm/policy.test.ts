@@ -117,7 +117,7 @@ describe('the policy of a sandbox', () => {
     );
     const merged = await warren.run(['merge', 'asking'], { cwd: repository });
     assert.equal(merged.code, 0, merged.stderr);
-    assert.match(merged.stderr, /asks for more network than it gets/);
+    assert.match(merged.stderr, /warren\.json has changed: .*: warren policy trust asking$/m);
     const check = async (what: string) =>
       JSON.parse((await warren.run(['policy', 'check', 'asking', what, '--json'])).stdout) as CheckResult;
     assert.equal((await check('evil.example')).decision, 'deny');
@@ -173,7 +173,7 @@ describe('the policy of a sandbox', () => {
     const first = await question('no.example');
     assert.deepEqual([first.port, first.protocol, first.registrable], [443, 'https', 'no.example']);
     await answer('watched', first.id, 'never');
-    assert.match(await no, /no\.example:443: denied by rule sandbox:deny\[0\]:no\.example|no rule allows it/);
+    assert.match(await no, /denied by rule sandbox:deny\[0\]:no\.example$/m);
 
     // Allowed, it is looked up, and there is no such name.
     const yes = warren.ok(['exec', 'watched', '--', ...curl('http://yes.invalid/')]);

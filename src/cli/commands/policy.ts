@@ -4,7 +4,7 @@ import * as calls from '../../client/policy.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
 import { withClient } from '../context.ts';
-import { asksForMore, describeNetwork } from '../describe-network.ts';
+import { describeNetwork, waitsForTrust } from '../describe-network.ts';
 import { ruleLines } from '../rule-lines.ts';
 import { dim, plural, print, printJson, say } from '../terminal.ts';
 
@@ -12,7 +12,8 @@ export async function show(name: string, flags: { json?: boolean }): Promise<voi
   const view = await withClient((client) => calls.showPolicy(client.transport, name));
   if (flags.json) return printJson(view);
   say(describeNetwork(view.network, name));
-  if (asksForMore(view.network)) say(`warren.json asks for more than it gets: warren policy trust ${name}`);
+  const waits = waitsForTrust(view.network, name);
+  if (waits !== null) say(waits);
   const { broken, remedy, doorPid } = view.network;
   if (broken !== null && remedy) say(`  try: ${sanitizeLine(remedy, 300)}`);
   if (broken !== null && doorPid !== null) say('  its door, which runs, keeps to what counted before');

@@ -3,7 +3,7 @@
 import type { PieceLimit } from '../../host/limit-pieces.ts';
 import type { FlowEvent, GuestClaim } from '../audit/event.ts';
 import { hostText } from '../names/canonical-host.ts';
-import type { Allowed, Asked, Denied, Protocol, RequestVerdict, Target } from '../policy/verdict.ts';
+import type { Allowed, Asked, Denied, Protocol, RequestVerdict, Said, Target } from '../policy/verdict.ts';
 import type { DoorLimits, DoorParts } from './parts.ts';
 import type { Place, Places } from './places.ts';
 import type { Counts } from './relay.ts';
@@ -89,11 +89,15 @@ export async function settle(
   if (!flow.approved.has(protocol)) {
     const question = { target: flow.target, protocol, reason: verdict.reason };
     const over = new AbortController();
-    onGone(() => over.abort());
-    const late = setTimeout(() => over.abort(), limits.askMs);
-    const yes = await isTrue(parts.ask?.(question, over.signal), over.signal);
+    onGone(() => over.abort('gone'));
+    const late = setTimeout(() => over.abort('late'), limits.askMs);
+    const said = await answerTo(parts.ask?.(question, over.signal), over.signal);
     clearTimeout(late);
-    if (!yes) return unasked(verdict);
+    if (said !== true) {
+      // "Never" has become a rule, which says so itself.
+      const now = judge();
+      return now.decision === 'ask' ? unasked(verdict, said) : now;
+    }
     flow.approved.add(protocol);
   }
   const again = judge();
@@ -101,16 +105,25 @@ export async function settle(
 }
 
 /** Any other value than `true`, a rejection and silence are a no. */
-async function isTrue(answer: Promise<boolean> | undefined, over: AbortSignal): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  over.addEventListener('abort', () => resolve(false), { once: true });
-  if (over.aborted || answer === undefined) return false;
-  answer.then((yes) => resolve(yes === true)).catch(() => resolve(false));
-  return await promise;
+async function answerTo(answer: Promise<Said> | undefined, over: AbortSignal): Promise<Said> {
+  const { promise, resolve } = Promise.withResolvers<Said>();
+  over.addEventListener('abort', () => resolve(over.reason), { once: true });
+  if (over.aborted) return over.reason;
+  if (answer === undefined) return 'nobody';
+  answer.then(resolve, () => resolve('nobody'));
+  return (await promise) ?? 'nobody';
 }
 
-function unasked({ ruleId, reason }: Asked): Denied {
-  return { decision: 'deny', ruleId, reason: `${reason}; nobody said yes`, allowWith: null };
+const UNSAID: Record<Exclude<Said, true>, string> = {
+  no: 'somebody said no',
+  nobody: 'nobody is there to answer',
+  crowded: 'too many questions were asked, so this one was not',
+  late: 'nobody answered in time',
+  gone: 'who asked has gone',
+};
+
+function unasked({ ruleId, reason, allowWith }: Asked, said: Exclude<Said, true>): Denied {
+  return { decision: 'deny', ruleId, reason: `${reason}; ${UNSAID[said] ?? 'nobody said yes'}`, allowWith };
 }
 
 /** A person's yes never opens private addresses, and never gives secrets away. */

@@ -4,6 +4,7 @@
 import type { FromDoor } from '../../egress/door/messages.ts';
 import { canonicalHost } from '../../egress/names/canonical-host.ts';
 import { describeHost } from '../../egress/names/describe-host.ts';
+import type { Said } from '../../egress/policy/verdict.ts';
 import type { AskView } from '../../protocol/policy.ts';
 
 const MAX_PENDING = 3;
@@ -15,7 +16,7 @@ type Asked = Omit<Extract<FromDoor, { type: 'ask' }>, 'type'>;
 interface Pending {
   view: AskView;
   /** By the door's number, whom to tell. */
-  answers: Map<number, (yes: boolean) => void>;
+  answers: Map<number, (said: Said) => void>;
 }
 
 export class Questions {
@@ -59,12 +60,12 @@ export class Questions {
     };
   }
 
-  hear(message: Exclude<FromDoor, { type: 'ready' }>, answer: (yes: boolean) => void): void {
+  hear(message: Exclude<FromDoor, { type: 'ready' }>, answer: (said: Said) => void): void {
     if (message.type === 'ask') this.ask(message, answer);
     else this.#unask(message.id);
   }
 
-  ask({ id, host, port, protocol, reason }: Asked, answer: (yes: boolean) => void): void {
+  ask({ id, host, port, protocol, reason }: Asked, answer: (said: Said) => void): void {
     const key = `${host} ${port} ${protocol}`;
     const same = this.#pending.get(key);
     if (same) {
@@ -73,8 +74,9 @@ export class Questions {
     }
     const nowMs = this.#nowMs();
     this.#askedMs = this.#askedMs.filter((ms) => nowMs - ms < 60_000);
-    if (!this.watched || this.#pending.size >= MAX_PENDING || this.#askedMs.length >= MAX_PER_MINUTE) {
-      answer(false);
+    const isCrowded = this.#pending.size >= MAX_PENDING || this.#askedMs.length >= MAX_PER_MINUTE;
+    if (!this.watched || isCrowded) {
+      answer(this.watched ? 'crowded' : 'nobody');
       return;
     }
     this.#askedMs.push(nowMs);
@@ -89,11 +91,11 @@ export class Questions {
   }
 
   /** Only `true` is a yes. Answers false when that question does not wait any more. */
-  answer(id: number, yes: boolean): boolean {
+  answer(id: number, said: Said): boolean {
     for (const [key, { view, answers }] of this.#pending) {
       if (view.id !== id) continue;
       this.#pending.delete(key);
-      for (const answer of answers.values()) answer(yes === true);
+      for (const answer of answers.values()) answer(said);
       this.#tell();
       return true;
     }
@@ -104,7 +106,7 @@ export class Questions {
   dropAll(): void {
     const views = this.list();
     this.#keep(views);
-    for (const { id } of views) this.answer(id, false);
+    for (const { id } of views) this.answer(id, 'nobody');
   }
 
   #unask(id: number): void {
