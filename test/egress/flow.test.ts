@@ -388,7 +388,7 @@ describe('a question', () => {
     const soon = await door({ asks: true, ask, limits: { askMs: 30 } });
     await say(await soon.openName('new.example', 80), GET('new.example'));
     assert.equal(overs.pop()!.aborted, true);
-    const opened = await door({ asks: true, ask });
+    const opened = await door({ asks: true, ask, limits: { askMs: 10_000 } });
     const leave: [string, () => Promise<{ leave(): void; write(text: string): void }>][] = [
       [
         'a reset',
@@ -432,6 +432,7 @@ describe('a question', () => {
       assert.equal(over.aborted, false, what);
       client.leave();
       if (!over.aborted) await once(over, 'abort');
+      assert.equal(over.reason, 'gone', what);
     }
   });
 
