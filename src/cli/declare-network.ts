@@ -41,7 +41,7 @@ export function declareNetwork(program: Command): void {
     .action(
       action(async (name: string, options) => (await import('./commands/audit.ts')).audit(name, options)),
     );
-  under(audit, 'verify <name>', 'check that no record was changed, left out or put in', [
+  under(audit, 'verify <name>', 'check that no record was changed, left out, put in or cut off', [
     'warren audit verify demo',
   ])
     .option('--json', 'as JSON')

@@ -4,9 +4,13 @@ import type { NetworkView } from '../protocol/api.ts';
 import { sanitizeLine } from '../protocol/sanitize.ts';
 import { plural } from './terminal.ts';
 
-/** Of a repository's own policy, than it gets. */
-export function asksForMore({ trust }: NetworkView): boolean {
-  return trust === 'new' || trust === 'changed';
+/** Whether a repository's own policy counts less than it says; null when it counts as it stands. One line. */
+export function waitsForTrust({ trust }: Pick<NetworkView, 'trust'>, name: string): string | null {
+  if (trust === 'new') return `warren.json asks for more network than it gets: warren policy trust ${name}`;
+  // More may be that it denies less, or no more says "none".
+  return trust === 'changed'
+    ? `warren.json has changed: what it allows more or denies less than before waits for your trust: warren policy trust ${name}`
+    : null;
 }
 
 /** One line. */

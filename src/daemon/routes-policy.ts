@@ -3,7 +3,8 @@
 import * as v from 'valibot';
 import { ANSWERS } from '../protocol/policy.ts';
 import { answerQuestion, changeRules, trust, trustView } from '../sandbox/network/change.ts';
-import { check, policyView, propose } from '../sandbox/network/look.ts';
+import { propose } from '../sandbox/network/learn.ts';
+import { check, policyView } from '../sandbox/network/look.ts';
 import { parse } from './parse.ts';
 import type { Call, Route } from './route.ts';
 

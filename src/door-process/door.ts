@@ -12,6 +12,7 @@ import { hostText } from '../egress/names/canonical-host.ts';
 import { SyntheticNames } from '../egress/names/synthetic.ts';
 import { denialHint } from '../egress/policy/hint.ts';
 import { createPolicy } from '../egress/policy/judge.ts';
+import type { Said } from '../egress/policy/verdict.ts';
 import { secretValues } from '../egress/secret/sources.ts';
 import { createSecrets } from '../egress/secret/substitute.ts';
 import { Authority } from '../egress/tls/authority.ts';
@@ -35,7 +36,7 @@ export async function openDoor(config: DoorConfig, send: (message: FromDoor) => 
   const { downloads, extraCa } = config;
   // Without it, everything is fetched: slower, and nothing else.
   const cache = downloads ? await openCache({ ...downloads, extraCa }).catch(() => undefined) : undefined;
-  const asked = new Map<number, (yes: boolean) => void>();
+  const asked = new Map<number, (said: Said) => void>();
   let questions = 0;
   // Numbers go on where an earlier process of this sandbox stopped: a flow has at least one record.
   let flows = audit.position.seq;

@@ -65,7 +65,11 @@ export interface CheckResult {
 }
 
 export interface ProposalView {
-  /** For `egress.allow` of `warren.json`. */
+  /** The whole of `egress` for `warren.json`: what is there, or the profiles that fit, and the entries. */
+  egress: Record<string, unknown>;
+  /** What is in it of it: what is in `warren.json`, or the profiles that fit and that any `egress` replaces. */
+  keeps: 'file' | 'profiles' | null;
+  /** Of its `allow`, what is new. */
   entries: unknown[];
   left: { host: string; why: string }[];
 }
@@ -129,5 +133,6 @@ export interface AuditCheck {
   /** Number of the oldest record that is kept. */
   first: number | null;
   head: { seq: number; hash: string } | null;
+  /** `line` 0: the file as a whole. */
   broken: { file: string; line: number; why: string } | null;
 }

@@ -12,6 +12,7 @@ import { readLimited } from '../host/read-limited.ts';
 import type { UpRequest } from '../protocol/api.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { limits } from '../protocol/limits.ts';
+import { plainObject, shapeObjection } from '../protocol/shape.ts';
 
 export interface Settings {
   cpus: number;
@@ -43,16 +44,16 @@ const addresses = v.exactOptional(
     v.maxLength(100),
   ),
 );
-const downloadsSchema = v.strictObject({
+const downloadsSchema = plainObject({
   keep: v.exactOptional(v.boolean()),
   maxGib: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(10_000))),
-  registries: v.exactOptional(v.strictObject({ npm: addresses, pypi: addresses, cargo: addresses })),
+  registries: v.exactOptional(plainObject({ npm: addresses, pypi: addresses, cargo: addresses })),
 });
 
 const word = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
 const environmentSchema = v.union([
   word,
-  v.strictObject({
+  plainObject({
     dockerfile: word,
     context: v.exactOptional(word),
     target: v.exactOptional(word),
@@ -64,7 +65,7 @@ const command = v.pipe(v.string(), v.minLength(1), v.maxLength(16_384));
 const commands = v.union([command, v.pipe(v.array(command), v.minLength(1), v.maxLength(100))]);
 const prepareSchema = v.union([
   commands,
-  v.strictObject({
+  plainObject({
     run: commands,
     /** Patterns of files that decide whether it is done again. */
     inputs: v.exactOptional(v.pipe(v.array(word), v.maxLength(1000))),
@@ -73,7 +74,7 @@ const prepareSchema = v.union([
   }),
 ]);
 
-const fileSchema = v.strictObject({
+const fileSchema = plainObject({
   $schema: v.exactOptional(v.string()),
   environment: v.exactOptional(environmentSchema),
   /** The repository's only: what is done once with the repository there. */
@@ -101,7 +102,7 @@ const fileSchema = v.strictObject({
   ),
   /** The user's only: registries (HOST or HOST:PORT) that are asked over plain HTTP. */
   registries: v.exactOptional(
-    v.strictObject({
+    plainObject({
       plainHttp: v.exactOptional(
         v.pipe(
           v.array(v.pipe(v.string(), v.regex(/^[a-z0-9.-]+(?::[0-9]{1,5})?$/, 'not HOST:PORT'))),
@@ -218,9 +219,10 @@ export function parseSettings(text: string, file: string): FileSettings {
   const value: unknown = parse(text, [], { allowTrailingComma: true });
   const parsed = v.safeParse(fileSchema, value);
   if (parsed.success) return parsed.output;
-  const issue = parsed.issues[0];
+  const { place, why } = shapeObjection(fileSchema, parsed.issues[0]);
   throw new WarrenError({
     code: 'usage.settings',
-    message: `cannot use ${file}: ${v.getDotPath(issue) ?? 'it'}: ${issue.message}`,
+    message: `cannot use ${file}: ${place === '' ? '' : `${place}: `}${why}`,
+    remedy: 'correct it there, or take it away: until then it lets nothing out',
   });
 }

@@ -1,15 +1,18 @@
 // The audit: nothing without its record, nothing changed unseen, nothing of a guest that a terminal obeys.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AuditFile, rotated } from '../../src/egress/audit/audit-file.ts';
 import type { AuditRecord } from '../../src/egress/audit/chain.ts';
 import { type AuditEvent, type RequestEvent, writtenPath } from '../../src/egress/audit/event.ts';
+import { headFile, readHead } from '../../src/egress/audit/head.ts';
 import { newestFrom, readAudit, verifyAudit } from '../../src/egress/audit/read.ts';
 import { openDoor, say } from './fake-guest.ts';
 
@@ -101,6 +104,86 @@ describe('an audit file', () => {
     for (const [what, [text, line]] of Object.entries(spoiled)) {
       writeFileSync(path, `${text.join('\n')}\n`);
       assert.equal((await verifyAudit(path)).broken?.line, line, what);
+    }
+  });
+
+  it('misses an end that was cut off, also once it was gone on with', async () => {
+    const path = newPath();
+    const file = await AuditFile.open(path);
+    for (let at = 0; at < 6; at++) await file.write(event(`h${at}`));
+    await file.close();
+    const text = readFileSync(path, 'utf8');
+    const lines = text.split('\n');
+    const goOn = async () => {
+      const again = await AuditFile.open(path);
+      await again.write(event('later'));
+      await again.close();
+    };
+    const cut: [string, () => void, line: number, why: RegExp, lineThen: number][] = [
+      ['records', () => writeFileSync(path, lines.slice(0, 4).join('\n').concat('\n')), 4, /^is the last/, 5],
+      ['half a record', () => writeFileSync(path, text.slice(0, -9)), 6, /^is the last, though number 6/, 6],
+      ['all', () => writeFileSync(path, ''), 0, /^has no record, though number 6 was written$/, 1],
+      ['the file', () => rmSync(path), 0, /^has no record/, 1],
+    ];
+    const head = readFileSync(headFile(path));
+    for (const [what, spoil, line, why, lineThen] of cut) {
+      writeFileSync(path, text);
+      writeFileSync(headFile(path), head);
+      assert.equal((await verifyAudit(path)).broken, null, what);
+      spoil();
+      const { broken } = await verifyAudit(path);
+      assert.equal(broken?.line, line, what);
+      assert.match(broken!.why, why, what);
+      await goOn();
+      assert.equal((await verifyAudit(path)).broken?.line, lineThen, what);
+    }
+    writeFileSync(path, text);
+    writeFileSync(
+      headFile(path),
+      String(head)
+        .replace(/"hash": "./, '"hash": "x')
+        .replace('x', 'f'),
+    );
+    assert.match((await verifyAudit(path)).broken!.why, /not the record that was written|^is no head/);
+    writeFileSync(headFile(path), 'x');
+    assert.match((await verifyAudit(path)).broken!.why, /^is no head/);
+  });
+
+  it('misses a beginning of which nothing is told', async () => {
+    const path = newPath();
+    const file = await AuditFile.open(path);
+    for (let at = 0; at < 6; at++) await file.write(event(`h${at}`));
+    await file.close();
+    writeFileSync(path, readFileSync(path, 'utf8').split('\n').slice(2).join('\n'));
+    assert.deepEqual((await verifyAudit(path)).broken, {
+      file: path,
+      line: 1,
+      why: 'has number 3, and nothing tells of those before',
+    });
+  });
+
+  it('is whole whenever its writer is killed, and after', async () => {
+    const path = newPath();
+    const program = `
+      const { AuditFile } = await import(${JSON.stringify(new URL('../../src/egress/audit/audit-file.ts', import.meta.url))});
+      const file = await AuditFile.open(${JSON.stringify(path)}, { fileBytes: 300_000, keptFiles: 3 });
+      console.log('open');
+      for (;;) await file.write(${JSON.stringify(event('h'))});`;
+    for (let round = 0; round < 4; round++) {
+      const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      await once(child.stdout, 'data');
+      rmSync(headFile(path), { force: true });
+      // Nobody tells that it is there.
+      while ((await readHead(path)) === null) await sleep(10);
+      await sleep(round * 61);
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      const { broken, head } = await verifyAudit(path);
+      assert.equal(broken, null);
+      const known = await readHead(path);
+      assert.ok(known && 'seq' in known && known.seq > 0 && known.seq <= head!.seq);
     }
   });
 

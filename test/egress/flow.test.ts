@@ -8,6 +8,9 @@ import { type Duplex, duplexPair } from 'node:stream';
 import { after, describe, it } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import type { DoorParts } from '../../src/egress/flow/parts.ts';
+import { denialHint } from '../../src/egress/policy/hint.ts';
+import { createPolicy } from '../../src/egress/policy/judge.ts';
+import { parsePolicy } from '../../src/egress/policy/parse.ts';
 import { listenOn, openDoor, PUBLIC, rawOrigin, readAll, say, type TestDoor, until } from './fake-guest.ts';
 
 const doors: TestDoor[] = [];
@@ -366,9 +369,44 @@ describe('a question', () => {
 
   it('that nobody answers is a no', async () => {
     const opened = await door({ asks: true, ask: () => new Promise(() => {}), limits: { askMs: 30 } });
-    assert.match(await say(await opened.openName('new.example', 80), GET('new.example')), / 403 /);
+    const late = await say(await opened.openName('new.example', 80), GET('new.example'));
+    assert.match(late, / 403 [\s\S]*nobody answered in time/);
     const mute = await door({ asks: true });
     assert.match(await say(await mute.openName('new.example', 80), GET('new.example')), / 403 /);
+  });
+
+  it('that nobody said yes to is denied with why, and with what would allow it', async () => {
+    for (const [said, why] of [
+      ['no', /somebody said no/],
+      ['nobody', /nobody is there to answer/],
+      ['crowded', /too many questions/],
+    ] as const) {
+      const opened = await door({
+        asks: true,
+        ask: async () => said,
+        denialHint: (verdict) => denialHint('demo', verdict),
+      });
+      const reply = await say(await opened.openName('new.example', 80), GET('new.example'));
+      assert.match(reply, why);
+      assert.match(reply, /to allow it: warren policy allow demo new\.example:80\n/);
+    }
+  });
+
+  it('answered with never is denied by the rule that this has become', async () => {
+    const rules = (deny: string[]) =>
+      createPolicy([
+        parsePolicy({ egress: { ask: true, deny } }, { source: 'sandbox', file: 'policy.json' }),
+      ]);
+    let now = rules([]);
+    const opened = await door({
+      policy: () => now,
+      ask: async () => {
+        now = rules(['new.example']);
+        return 'no';
+      },
+    });
+    const reply = await say(await opened.openName('new.example', 80), GET('new.example'));
+    assert.match(reply, /denied by rule sandbox:deny\[0\]:new\.example/);
   });
 
   it('opens no private address', async () => {

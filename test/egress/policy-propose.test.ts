@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import type { AuditEvent } from '../../src/egress/audit/event.ts';
 import { createPolicy } from '../../src/egress/policy/judge.ts';
 import { parsePolicy } from '../../src/egress/policy/parse.ts';
-import { proposeRules } from '../../src/egress/policy/propose.ts';
+import { proposeRules, wholeEgress } from '../../src/egress/policy/propose.ts';
 import type { Protocol } from '../../src/egress/policy/verdict.ts';
 
 const common = { flow: 1, reason: null, bytesUp: 0, bytesDown: 0, durationMs: 1 };
@@ -31,6 +31,7 @@ const request = (
   method: string,
   port = 443,
   protocol: 'http' | 'https' = 'https',
+  path = '/x',
 ): AuditEvent => ({
   ...common,
   kind: 'request',
@@ -38,7 +39,7 @@ const request = (
   port,
   protocol,
   method,
-  path: '/x',
+  path,
   status: 403,
   secrets: [],
   decision: 'deny',
@@ -74,7 +75,8 @@ describe('a proposal', () => {
     assert.deepEqual(entries, [
       { host: '8.8.8.8', protocol: 'tcp', ports: [853] },
       'a.example:80',
-      { host: 'api.example', methods: ['GET', 'HEAD', 'POST'] },
+      { host: 'api.example', methods: ['GET', 'HEAD'] },
+      { host: 'api.example', methods: ['POST'], paths: ['/x'] },
       'asked.example',
       'b.example',
       'b.example:8443',
@@ -141,5 +143,70 @@ describe('a proposal', () => {
     );
     assert.equal(entries.length, 500);
     assert.equal(left.length, 500);
+  });
+
+  it('reads registries, and lets nothing be sent there but to the paths that were seen', () => {
+    const audit = '/-/npm/v1/security/advisories/bulk';
+    const npm = (method: string, path: string) => request('registry.npmjs.org', method, 443, 'https', path);
+    assert.deepEqual(proposeRules([npm('GET', '/left-pad'), npm('HEAD', '/x')]).entries, [
+      { host: 'registry.npmjs.org', registry: 'read' },
+    ]);
+    assert.deepEqual(proposeRules([flow('pypi.org', 443, null)]).entries, [
+      { host: 'pypi.org', registry: 'read' },
+    ]);
+    assert.deepEqual(proposeRules([npm('GET', '/left-pad'), npm('POST', audit)]).entries, [
+      { host: 'registry.npmjs.org', registry: 'read' },
+      { host: 'registry.npmjs.org', methods: ['POST'], paths: [audit] },
+    ]);
+    for (const paths of [['/a', '/b', '/c', '/d'], ['/a/../b'], [`/${'x'.repeat(10)}[cut]`], ['/a*']]) {
+      const { entries, left } = proposeRules(paths.map((path) => npm('PUT', path)));
+      assert.deepEqual(entries, [], paths[0]);
+      assert.match(left[0]!.why, /^something is published there/);
+    }
+    assert.deepEqual(
+      proposeRules(['/a', '/b', '/c', '/d'].map((path) => request('b.example', 'PUT', 443, 'https', path)))
+        .entries,
+      [{ host: 'b.example', methods: ['PUT'] }],
+    );
+  });
+
+  it('is about repositories where git was denied', () => {
+    const git = (method: string, path: string, reason = 'no rule allows it') =>
+      ({ ...request('github.com', method, 443, 'https', path), reason }) as AuditEvent;
+    assert.deepEqual(
+      proposeRules([
+        git('GET', '/b/b.git/info/refs'),
+        git('GET', '/a/a.git/info/refs'),
+        git('POST', '/a/a.git/git-upload-pack'),
+        git('GET', '/a/a.git/info/refs', 'GET https://github.com/…: git may only fetch there (rule x)'),
+        git('POST', '/c/c.git/git-receive-pack'),
+      ]).entries,
+      [
+        { host: 'github.com', paths: ['/a/a.git/*', '/b/b.git/*'], git: { fetch: true } },
+        {
+          host: 'github.com',
+          paths: ['/a/a.git/*', '/c/c.git/*'],
+          git: { fetch: false, push: 'refs/heads/warren/*' },
+        },
+      ],
+    );
+    assert.deepEqual(proposeRules([git('POST', '/a/info/refs')]).entries, [
+      { host: 'github.com', methods: ['POST'], paths: ['/a/info/refs'] },
+    ]);
+  });
+
+  it('is the whole of what is to be written', () => {
+    const entries = [{ host: 'a.example', ports: [443] }, 'new.example'];
+    assert.deepEqual(wholeEgress(null, ['npm', 'apt'], entries), {
+      profiles: ['npm', 'apt'],
+      allow: entries,
+    });
+    assert.deepEqual(wholeEgress(null, [], entries), { allow: entries });
+    const there = { profiles: ['pip'], ask: true, allow: ['a.example'], deny: ['d.example'] };
+    assert.deepEqual(wholeEgress(there, ['npm'], entries), {
+      ...there,
+      allow: ['a.example', 'new.example'],
+    });
+    assert.deepEqual(wholeEgress({ allow: null }, ['npm'], ['x.example']), { allow: ['x.example'] });
   });
 });

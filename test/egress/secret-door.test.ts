@@ -190,6 +190,7 @@ describe('a secret through the door', () => {
       assert.ok(!answer.includes(REAL), answer);
       assert.match(answer, /wrn_\w+ and wrn_\w+\0/);
       if (type) assert.match(answer, new RegExp(`content-length: ${bytes.length}\r\n`, 'i'));
+      else assert.ok(answer.includes(`${PLACEHOLDER} and ${PLACEHOLDER}\0`));
     });
 
   it('is taken out far behind the first megabyte, and of a range, with the length that was told', async () => {

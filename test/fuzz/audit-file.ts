@@ -16,6 +16,7 @@ import {
   sealRecord,
 } from '../../src/egress/audit/chain.ts';
 import type { AuditEvent } from '../../src/egress/audit/event.ts';
+import { headFile } from '../../src/egress/audit/head.ts';
 import { lastAuditRecord, readAudit, verifyAudit } from '../../src/egress/audit/read.ts';
 import type { Ran } from './target.ts';
 
@@ -74,6 +75,7 @@ export const seeds = [
 
 export async function run(bytes: Buffer): Promise<Ran> {
   const whole = Buffer.from(sealed(bytes.toString('latin1')), 'latin1');
+  rmSync(headFile(path), { force: true });
   writeFileSync(path, whole);
   const lines = new AuditLines();
   const records: AuditRecord[] = [];
@@ -91,9 +93,15 @@ export async function run(bytes: Buffer): Promise<Ran> {
   assert.ok(verdict.records <= records.length);
   if (!verdict.broken) {
     assert.equal(verdict.records, records.length);
-    const ends = whole.length === 0 || whole.at(-1) === 0x0a ? '' : '\n';
     const text = records.map((each) => `${sealAgain(each).line}\n`).join('');
-    if (!text.includes('[cut]')) assert.equal(text, whole.toString('latin1') + ends);
+    // A last line that is being written may be begun, or have no newline yet.
+    if (!text.includes('[cut]')) {
+      const all = `${whole.toString('latin1')}\n`;
+      assert.ok(all.startsWith(text));
+      const rest = all.slice(text.length).replace(/\n$/, '');
+      assert.doesNotMatch(rest, /\n/);
+      assert.ok(rest.startsWith('{"seq":') || '{"seq":'.startsWith(rest), rest.slice(0, 200));
+    }
   }
   const continued = await goOn(verdict.broken === null);
   return `${Math.min(3, records.length)} records, ${verdict.broken?.why ?? 'whole'}, ${continued}`;

@@ -17,6 +17,7 @@ export const seeds = [
   '[64:ff9b::7f00:1]',
   'user@evil.example',
   'a.b.c.d.e.f.g.h',
+  'build_server.corp.example',
 ];
 
 export function run(bytes: Buffer): void {
@@ -30,7 +31,7 @@ export function run(bytes: Buffer): void {
     return;
   }
   const canonical = hostText(host);
-  assert.match(canonical, /^(?:[a-z0-9.-]{1,253}|\[[0-9a-f:]+\])$/);
+  assert.match(canonical, /^(?:[a-z0-9._-]{1,253}|\[[0-9a-f:]+\])$/);
   assert.deepEqual(canonicalHost(canonical), host);
   const { text: shown, warning } = describeHost(host);
   assert.match(shown, /^[\x21-\x7e…]+$/);

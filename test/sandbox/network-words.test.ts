@@ -5,6 +5,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { waitsForTrust } from '../../src/cli/describe-network.ts';
 import { ruleLines } from '../../src/cli/rule-lines.ts';
 import { trustLines } from '../../src/cli/trust-lines.ts';
 import type { RuleView } from '../../src/protocol/policy.ts';
@@ -127,5 +128,20 @@ describe('a command that cannot be read', () => {
       'private',
     ])
       assert.match(stdout, new RegExp(` --${flag} `), flag);
+  });
+});
+
+describe('a warren.json that waits for trust', () => {
+  it('is said to ask for more only where it does', () => {
+    assert.match(
+      waitsForTrust({ trust: 'new' }, 'demo')!,
+      /asks for more network than it gets: warren policy trust demo$/,
+    );
+    const changed = waitsForTrust({ trust: 'changed' }, 'demo')!;
+    assert.match(changed, /has changed: what it allows more or denies less .*: warren policy trust demo$/);
+    assert.deepEqual(
+      [waitsForTrust({ trust: 'trusted' }, 'demo'), waitsForTrust({ trust: 'absent' }, 'demo')],
+      [null, null],
+    );
   });
 });

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { AuditLines } from '../../src/cli/audit-line.ts';
+import type { Said } from '../../src/egress/policy/verdict.ts';
 import type { AskView, AuditRecordView } from '../../src/protocol/policy.ts';
 import { Questions } from '../../src/sandbox/network/questions.ts';
 import { FileWatch } from '../../src/sandbox/network/watch-files.ts';
@@ -16,9 +17,9 @@ const asked = (host: string) => ({ id: 7, host, port: 443, protocol: 'https' as 
 
 describe('questions', () => {
   it('are answered with no when nobody watches (AP)', () => {
-    const answers: boolean[] = [];
-    new Questions().ask(asked('a.example'), (yes) => answers.push(yes));
-    assert.deepEqual(answers, [false]);
+    const answers: Said[] = [];
+    new Questions().ask(asked('a.example'), (said) => answers.push(said));
+    assert.deepEqual(answers, ['nobody']);
   });
 
   it('are told with what was registered and a warning, and answered once for all who asked the same', () => {
@@ -27,7 +28,7 @@ describe('questions', () => {
     questions.watch((now) => {
       pending = now;
     });
-    const answers: boolean[] = [];
+    const answers: Said[] = [];
     for (let nr = 0; nr < 3; nr++) questions.ask(asked('www.xn--pypal-4ve.com'), (yes) => answers.push(yes));
     assert.equal(pending.length, 1);
     assert.equal(pending[0]!.registrable, 'xn--pypal-4ve.com');
@@ -45,13 +46,24 @@ describe('questions', () => {
       pending = now;
     });
     const denied: number[] = [];
-    for (let nr = 0; nr < 5; nr++) questions.ask(asked(`h${nr}.example`), () => denied.push(nr));
+    const said: Said[] = [];
+    for (let nr = 0; nr < 5; nr++)
+      questions.ask(asked(`h${nr}.example`), (how) => {
+        denied.push(nr);
+        said.push(how);
+      });
     assert.equal(pending.length, 3);
-    assert.deepEqual(denied, [3, 4]);
+    assert.deepEqual(
+      [denied, said],
+      [
+        [3, 4],
+        ['crowded', 'crowded'],
+      ],
+    );
     for (const { id } of pending) questions.answer(id, true);
     denied.length = 0;
     for (let nr = 10; nr < 20; nr++) {
-      questions.ask(asked(`h${nr}.example`), (yes) => yes || denied.push(nr));
+      questions.ask(asked(`h${nr}.example`), (how) => how === true || denied.push(nr));
       for (const { id } of pending) questions.answer(id, true);
     }
     assert.deepEqual(denied, [17, 18, 19]);
@@ -63,10 +75,10 @@ describe('questions', () => {
   it('that wait are answered with no when the last who watched goes', () => {
     const questions = new Questions();
     const stop = questions.watch(() => {});
-    const answers: boolean[] = [];
+    const answers: Said[] = [];
     questions.ask(asked('a.example'), (yes) => answers.push(yes));
     stop();
-    assert.deepEqual(answers, [false]);
+    assert.deepEqual(answers, ['nobody']);
   });
 });
 

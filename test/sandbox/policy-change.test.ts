@@ -5,12 +5,17 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { AuditFile } from '../../src/egress/audit/audit-file.ts';
+import type { AuditEvent } from '../../src/egress/audit/event.ts';
+import { createPolicy, type RuledPolicy } from '../../src/egress/policy/judge.ts';
 import { PLAIN } from '../../src/egress/policy/typed.ts';
 import { doorFiles, type Layout, sandboxFiles } from '../../src/host/layout.ts';
 import type { RulesRequest } from '../../src/protocol/policy.ts';
 import type { Conductor } from '../../src/sandbox/conductor.ts';
-import { changeRules } from '../../src/sandbox/network/change.ts';
+import { changeRules, trust, trustView } from '../../src/sandbox/network/change.ts';
+import { propose } from '../../src/sandbox/network/learn.ts';
 import { check, policyView } from '../../src/sandbox/network/look.ts';
+import { policyOf } from '../../src/sandbox/network/policy.ts';
 import type { Sandbox } from '../../src/sandbox/sandboxes.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'warren-change-'));
@@ -53,6 +58,15 @@ function home(own: object = {}, repository: object = {}) {
     rm,
     check: (what: string, method = 'GET') => check(conductor, sandbox, what, method),
     show: () => policyView(conductor, sandbox),
+    audit: async (...events: AuditEvent[]) => {
+      const file = await AuditFile.open(doorFiles(sandboxFiles(layout, 'abc').folder).audit);
+      for (const event of events) await file.write(event);
+      await file.close();
+    },
+    learn: () => propose(conductor, sandbox),
+    put: (text: string) => writeFileSync(project, text),
+    policy: async () => createPolicy((await policyOf(layout, sandbox.record)).rulesets),
+    trust: async () => trust(conductor, sandbox, (await trustView(conductor, sandbox)).digest),
     lists: () => JSON.parse(readFileSync(file, 'utf8')) as { allow: unknown[]; deny: unknown[] },
     root,
   };
@@ -158,5 +172,96 @@ describe('a look at what is denied', () => {
     assert.equal((await check('x.own.example')).remedy, "warren policy rm demo '*.own.example' --deny");
     assert.equal((await check('all.example')).remedy, 'warren policy rm demo all.example --deny --project');
     assert.match((await check('repo.example')).remedy!, new RegExp(`out of "deny" in ${root}`));
+  });
+});
+
+describe('what is learned', () => {
+  const denied = (host: string, more: Partial<AuditEvent> = {}) =>
+    ({
+      ...{
+        kind: 'flow',
+        flow: 1,
+        host,
+        port: 443,
+        protocol: 'https',
+        decision: 'deny',
+        ruleId: null,
+        reason: 'r',
+      },
+      ...{ upstream: null, bytesUp: 0, bytesDown: 0, durationMs: 1, guest: null, ...more },
+    }) as AuditEvent;
+  const asked = (host: string, port: number) =>
+    denied(host, {
+      kind: 'request',
+      port,
+      protocol: 'http',
+      method: 'GET',
+      path: '/',
+      secrets: [],
+      status: 403,
+    });
+  const may = (policy: RuledPolicy, name: string) =>
+    policy.judgeFlow({ host: { kind: 'name', name }, port: 443 }).decision === 'allow';
+
+  it('is written as it stands, trusted, and takes nothing away (profiles that fit)', async () => {
+    const { audit, learn, put, trust, policy } = home({ fitting: ['npm', 'git-hosts', 'apt'] });
+    await audit(denied('new.example'));
+    const { egress, keeps } = await learn();
+    assert.deepEqual(
+      [egress, keeps],
+      [{ profiles: ['npm', 'git-hosts', 'apt'], allow: ['new.example'] }, 'profiles'],
+    );
+    put(JSON.stringify({ egress }));
+    await trust();
+    for (const host of ['new.example', 'registry.npmjs.org', 'github.com'])
+      assert.ok(may(await policy(), host), host);
+    assert.deepEqual((await learn()).entries, []);
+  });
+
+  it('is written as it stands, trusted, and takes nothing away (rules that are there)', async () => {
+    const there = { profiles: ['pip'], allow: ['was.example'], deny: ['bad.example'] };
+    const { audit, learn, put, trust, policy } = home({}, { egress: there });
+    await audit(denied('new.example'), denied('was.example'), denied('bad.example'));
+    const { egress, keeps, entries, left } = await learn();
+    assert.deepEqual([keeps, entries], ['file', ['new.example']]);
+    assert.deepEqual(
+      left.map(({ host }) => host),
+      ['bad.example'],
+    );
+    put(JSON.stringify({ egress }));
+    await trust();
+    for (const host of ['new.example', 'was.example', 'pypi.org']) assert.ok(may(await policy(), host), host);
+    assert.ok(!may(await policy(), 'bad.example'));
+  });
+
+  it('is not what is allowed by now, nor what a person has answered never', async () => {
+    const { audit, learn, change } = home();
+    await audit(asked('host.warren.internal', 5432), denied('never.example'), denied('later.example'));
+    assert.deepEqual((await learn()).entries, [{ hostService: 5432 }, 'later.example', 'never.example']);
+    await change([], { hostServices: [5432] });
+    await change(['never.example'], { effect: 'deny' });
+    await change(['later.example']);
+    const { entries, left } = await learn();
+    assert.deepEqual(entries, []);
+    assert.deepEqual(left, [{ host: 'never.example', why: 'rule sandbox:deny[0]:never.example denies it' }]);
+  });
+
+  it('is not what git may do by now', async () => {
+    const { audit, learn, change } = home({ fitting: ['git-hosts'] });
+    const refs = { ...asked('github.com', 443), protocol: 'https', path: '/a/a.git/info/refs' } as AuditEvent;
+    await audit(refs);
+    assert.deepEqual((await learn()).entries, []);
+    await audit({ ...refs, reason: 'git may only fetch there' } as AuditEvent);
+    assert.deepEqual((await learn()).entries, [
+      { host: 'github.com', paths: ['/a/a.git/*'], git: { fetch: false, push: 'refs/heads/warren/*' } },
+    ]);
+    await change(['github.com'], { paths: ['/a/a.git/*'], git: { fetch: false, push: 'refs/heads/x' } });
+    assert.deepEqual((await learn()).entries, []);
+  });
+
+  it('is not asked of a file that a shell has just emptied', async () => {
+    const { learn, put } = home();
+    put('');
+    await assert.rejects(learn(), { code: 'usage.settings', remedy: /learn demo > learned\.json$/ });
   });
 });

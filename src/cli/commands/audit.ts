@@ -53,8 +53,9 @@ export async function audit(name: string, flags: AuditFlags): Promise<void> {
     await withClient((client) => readAudit(client.transport, name, options, tell));
   } catch (error) {
     if (!leave.signal.aborted) throw error;
+  } finally {
+    for (const line of held) print(line);
   }
-  for (const line of held) print(line);
   if (shown === 0 && !flags.json)
     say(dim(flags.denied ? 'nothing was denied' : 'nothing has wanted out yet'));
 }
@@ -67,7 +68,8 @@ export async function verify(name: string, flags: { json?: boolean }): Promise<n
   const verdict = await withClient((client) => verifyAudit(client.transport, name));
   const { records, first, head, broken } = verdict;
   if (flags.json) printJson(verdict);
-  else if (broken) say(`NOT whole: line ${broken.line} of ${broken.file} ${broken.why}`);
+  else if (broken)
+    say(`NOT whole: ${broken.line === 0 ? '' : `line ${broken.line} of `}${broken.file} ${broken.why}`);
   else
     print(
       head

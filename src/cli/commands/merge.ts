@@ -4,6 +4,7 @@ import type { FetchResult, RiskView } from '../../protocol/api.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
 import { withClient, withProgress } from '../context.ts';
+import { waitsForTrust } from '../describe-network.ts';
 import { plural, printJson, say } from '../terminal.ts';
 
 export async function fetch(name: string, flags: { json?: boolean }): Promise<void> {
@@ -60,8 +61,8 @@ export async function merge(name: string, flags: MergeFlags): Promise<number> {
     squashed: 'squashed onto',
   }[kind];
   say(`${how} ${into}${commit ? ` (${commit.slice(0, 12)})` : ''}`);
-  if (result.trust === 'new' || result.trust === 'changed')
-    say(`warren.json asks for more network than it gets: warren policy trust ${name}`);
+  const waits = result.trust && waitsForTrust({ trust: result.trust }, name);
+  if (waits) say(waits);
   if (result.fetch.uncommittedTotal > 0) {
     say(
       `left in the sandbox: ${plural(result.fetch.uncommittedTotal, 'uncommitted change')}; to bring them too: warren merge ${name} --commit -m MESSAGE`,

@@ -4,15 +4,16 @@ import * as calls from '../../client/policy.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
 import { withClient } from '../context.ts';
-import { asksForMore, describeNetwork } from '../describe-network.ts';
+import { describeNetwork, waitsForTrust } from '../describe-network.ts';
 import { ruleLines } from '../rule-lines.ts';
-import { dim, print, printJson, say } from '../terminal.ts';
+import { dim, plural, print, printJson, say } from '../terminal.ts';
 
 export async function show(name: string, flags: { json?: boolean }): Promise<void> {
   const view = await withClient((client) => calls.showPolicy(client.transport, name));
   if (flags.json) return printJson(view);
   say(describeNetwork(view.network, name));
-  if (asksForMore(view.network)) say(`warren.json asks for more than it gets: warren policy trust ${name}`);
+  const waits = waitsForTrust(view.network, name);
+  if (waits !== null) say(waits);
   const { broken, remedy, doorPid } = view.network;
   if (broken !== null && remedy) say(`  try: ${sanitizeLine(remedy, 300)}`);
   if (broken !== null && doorPid !== null) say('  its door, which runs, keeps to what counted before');
@@ -98,11 +99,14 @@ export async function check(
 export async function learn(name: string, flags: { json?: boolean }): Promise<void> {
   const proposal = await withClient((client) => calls.proposeRules(client.transport, name));
   if (flags.json) return printJson(proposal);
-  const { entries, left } = proposal;
+  const { entries, egress, keeps, left } = proposal;
   if (entries.length === 0) say('nothing was denied that a rule could allow');
   else {
-    printJson({ egress: { allow: entries } });
-    say(dim(`put what you want of it into warren.json, then: warren policy trust ${name}`));
+    printJson({ egress });
+    const kept =
+      keeps && { file: ', what is there with it', profiles: ', the profiles that fit with it' }[keeps];
+    const what = `${plural(entries.length, 'new rule')}; this is the whole "egress" of warren.json${kept ?? ''}`;
+    say(dim(`${what}: put it there, then: warren policy trust ${name}`));
   }
   for (const { host, why } of left) say(`left out: ${sanitizeLine(host, 300)}: ${sanitizeLine(why, 300)}`);
 }

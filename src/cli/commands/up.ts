@@ -8,7 +8,7 @@ import { ShellQuestions } from '../asking.ts';
 import { runAttached } from '../attach-session.ts';
 import { type BuildFlags, buildWish } from '../build-flags.ts';
 import { withClient, withProgress } from '../context.ts';
-import { asksForMore, describeNetwork } from '../describe-network.ts';
+import { describeNetwork, waitsForTrust } from '../describe-network.ts';
 import { withInitialize } from '../initialize.ts';
 import { dim, plural, printJson, say } from '../terminal.ts';
 import { shellSpec } from './shell.ts';
@@ -59,7 +59,7 @@ export async function up(path: string | undefined, flags: UpFlags): Promise<numb
       say(`next: warren shell ${name}`);
       return 0;
     }
-    if (asksForMore(result.network)) {
+    if (waitsForTrust(result.network, name) !== null) {
       const { trust } = await import('./trust.ts');
       await trust(name, {});
     }
@@ -104,8 +104,8 @@ export function tell(result: UpResult): void {
   const layers = describeLayers(result.layers);
   if (layers !== null) say(dim(`  ${layers}`));
   say(dim(`  ${describeNetwork(result.network, sandbox.name)}`));
-  if (asksForMore(result.network))
-    say(`  warren.json asks for more network than it gets: warren policy trust ${sandbox.name}`);
+  const waits = waitsForTrust(result.network, sandbox.name);
+  if (waits !== null) say(`  ${waits}`);
   if (withheld) for (const line of describeWithheld(withheld)) say(dim(`  ${line}`));
   for (const notice of result.notices) say(`  notice: ${notice}`);
 }

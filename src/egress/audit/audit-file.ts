@@ -7,6 +7,7 @@ import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { type AuditRecord, GENESIS, openRecord, type Position, sealRecord } from './chain.ts';
 import type { Audit, AuditEvent } from './event.ts';
 import { forgottenWith } from './forgotten.ts';
+import { Head, readHead } from './head.ts';
 
 export interface AuditLimits {
   fileBytes: number;
@@ -27,6 +28,7 @@ export class AuditFile implements Audit {
   readonly #path: string;
   readonly #limits: AuditLimits;
   readonly #now: () => Date;
+  readonly #head: Head;
   #file: FileHandle;
   #bytes: number;
   /** Of the last record that is on disk. */
@@ -47,12 +49,16 @@ export class AuditFile implements Audit {
     this.#path = path;
     this.#limits = limits;
     this.#now = now;
+    this.#head = new Head(path, () => this.#file.datasync());
     this.#file = file;
     this.#bytes = bytes;
     this.#at = at;
   }
 
-  /** A last line that was cut by a crash was answered to nobody: it is taken off. */
+  /**
+   * A last line that was cut by a crash was answered to nobody: it is taken off. Of records that were written and are not
+   * there, the next one is the next all the same: the chain shows where they are missing, for good.
+   */
   static async open(path: string, limits = AUDIT_LIMITS, now = () => new Date()): Promise<AuditFile> {
     const file = await open(
       path,
@@ -61,7 +67,10 @@ export class AuditFile implements Audit {
     );
     try {
       const { at, bytes } = await lastRecord(file);
-      const before = bytes === 0 ? await positionBefore(path) : at;
+      const there = bytes === 0 ? await positionBefore(path) : at;
+      const head = await readHead(path);
+      const isBehind = head && 'seq' in head && head.seq >= there.seq && head.hash !== there.hash;
+      const before = isBehind ? head : there;
       return new AuditFile(path, limits, now, file, bytes, before);
     } catch (error) {
       await file.close();
@@ -83,6 +92,7 @@ export class AuditFile implements Audit {
 
   async close(): Promise<void> {
     await this.#writing;
+    await this.#head.close();
     await this.#file.close();
   }
 
@@ -146,6 +156,7 @@ export class AuditFile implements Audit {
     }
     this.#bytes += data.length;
     this.#at = at;
+    this.#head.note(at);
   }
 
   async #rotate(): Promise<void> {
@@ -162,6 +173,8 @@ export class AuditFile implements Audit {
       constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND,
       0o600,
     );
+    // The head must not be on the disk before them.
+    await this.#file.datasync();
     await this.#file.close();
     this.#file = fresh;
     this.#bytes = 0;

@@ -3,7 +3,7 @@
 
 import type { OwnRegistries } from '../cache/registries.ts';
 import type { Ruleset } from '../policy/rule.ts';
-import type { Protocol } from '../policy/verdict.ts';
+import type { Protocol, Said } from '../policy/verdict.ts';
 import type { SecretBinding } from '../secret/binding.ts';
 import type { AuthorityPem } from '../tls/authority.ts';
 
@@ -44,7 +44,7 @@ export type ToDoor =
   | { type: 'policy'; rulesets: readonly Ruleset[] }
   /** From now on these, and no other value is sent. */
   | { type: 'secrets'; secrets: readonly SecretBinding[] }
-  | { type: 'answer'; id: number; yes: boolean };
+  | { type: 'answer'; id: number; yes: Said };
 
 export type FromDoor =
   /** Attached: what waits in the guest is served from now on. */

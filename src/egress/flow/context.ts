@@ -3,7 +3,7 @@
 import type { PieceLimit } from '../../host/limit-pieces.ts';
 import type { FlowEvent, GuestClaim } from '../audit/event.ts';
 import { hostText } from '../names/canonical-host.ts';
-import type { Allowed, Asked, Denied, Protocol, RequestVerdict, Target } from '../policy/verdict.ts';
+import type { Allowed, Asked, Denied, Protocol, RequestVerdict, Said, Target } from '../policy/verdict.ts';
 import type { DoorLimits, DoorParts } from './parts.ts';
 import type { Place, Places } from './places.ts';
 import type { Counts } from './relay.ts';
@@ -84,7 +84,12 @@ export async function settle(
   const { parts, limits } = flow.door;
   if (!flow.approved.has(protocol)) {
     const question = { target: flow.target, protocol, reason: verdict.reason };
-    if (!(await isTrue(parts.ask?.(question), limits.askMs))) return unasked(verdict);
+    const said = await answerTo(parts.ask?.(question), limits.askMs);
+    if (said !== true) {
+      // "Never" has become a rule, which says so itself.
+      const now = judge();
+      return now.decision === 'ask' ? unasked(verdict, said) : now;
+    }
     flow.approved.add(protocol);
   }
   const again = judge();
@@ -92,20 +97,27 @@ export async function settle(
 }
 
 /** Any other value than `true`, a rejection and silence are a no. */
-async function isTrue(answer: Promise<boolean> | undefined, timeoutMs: number): Promise<boolean> {
-  const late = Promise.withResolvers<false>();
-  const timer = setTimeout(() => late.resolve(false), timeoutMs);
+async function answerTo(answer: Promise<Said> | undefined, timeoutMs: number): Promise<Said> {
+  const late = Promise.withResolvers<'late'>();
+  const timer = setTimeout(() => late.resolve('late'), timeoutMs);
   try {
-    return (await Promise.race([answer, late.promise])) === true;
+    return (await Promise.race([answer, late.promise])) ?? 'nobody';
   } catch {
-    return false;
+    return 'nobody';
   } finally {
     clearTimeout(timer);
   }
 }
 
-function unasked({ ruleId, reason }: Asked): Denied {
-  return { decision: 'deny', ruleId, reason: `${reason}; nobody said yes`, allowWith: null };
+const UNSAID: Record<Exclude<Said, true>, string> = {
+  no: 'somebody said no',
+  nobody: 'nobody is there to answer',
+  crowded: 'too many questions were asked, so this one was not',
+  late: 'nobody answered in time',
+};
+
+function unasked({ ruleId, reason, allowWith }: Asked, said: Exclude<Said, true>): Denied {
+  return { decision: 'deny', ruleId, reason: `${reason}; ${UNSAID[said] ?? 'nobody said yes'}`, allowWith };
 }
 
 /** A person's yes never opens private addresses, and never gives secrets away. */

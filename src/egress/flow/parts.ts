@@ -5,7 +5,7 @@ import type { Audit } from '../audit/event.ts';
 import type { DownloadCache } from '../http/downloads.ts';
 import type { DnsAnswer, DnsQuestion } from '../names/synthetic.ts';
 import type { RuledPolicy } from '../policy/judge.ts';
-import type { Asked, Denied, Protocol, Target } from '../policy/verdict.ts';
+import type { Asked, Denied, Protocol, Said, Target } from '../policy/verdict.ts';
 import type { Authority } from '../tls/authority.ts';
 import type { Reading } from './pieces.ts';
 import type { Secrets } from './secrets.ts';
@@ -43,7 +43,7 @@ export interface DoorParts {
   /** Through which everything goes out but services of this host; names are resolved there, and not here. */
   upstreamProxy?: UpstreamProxy;
   /** Only `true` lets the flow through. Without it, whatever would be asked is denied. */
-  ask?: (question: Question) => Promise<boolean>;
+  ask?: (question: Question) => Promise<Said>;
   secrets?: Secrets;
   /** Downloads that are kept for all sandboxes. Without it, each is fetched. */
   cache?: DownloadCache;

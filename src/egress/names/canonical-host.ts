@@ -17,7 +17,8 @@ const MAX_PORT = 65_535;
 
 /** Programs read these as numbers: `127.1`, `0x7f.1`, `2130706433`. */
 const NUMBER = /^(?:\d+|0x[0-9a-f]*)$/;
-const LABEL = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
+/** With underscores inside, as names of intranets have them; one in front is of records that are no hosts. */
+const LABEL = /^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?$/;
 
 /** A name, a dotted quad, or an IPv6 address in brackets. One trailing dot of a name goes; letters become small. */
 export function canonicalHost(text: string): Host | Refused {
@@ -25,8 +26,8 @@ export function canonicalHost(text: string): Host | Refused {
   if (text.length > MAX_NAME_CHARS + 1) return { refused: `it is longer than ${MAX_NAME_CHARS} characters` };
   if (text.startsWith('[')) return bracketed(text);
   if (/[^\x00-\x7f]/.test(text)) return { refused: 'it has letters beyond ASCII: write it as xn--… labels' };
-  if (/[^A-Za-z0-9.-]/.test(text))
-    return { refused: 'only letters, digits, hyphens and dots may be in a host name' };
+  if (/[^A-Za-z0-9._-]/.test(text))
+    return { refused: 'only letters, digits, hyphens, underscores and dots may be in a host name' };
   const name = (text.endsWith('.') ? text.slice(0, -1) : text).toLowerCase();
   const labels = name.split('.');
   if (labels.includes('')) return { refused: 'one of its labels is empty' };
@@ -36,7 +37,8 @@ export function canonicalHost(text: string): Host | Refused {
   for (const label of labels) {
     if (label.length > MAX_LABEL_CHARS)
       return { refused: `one of its labels is longer than ${MAX_LABEL_CHARS} characters` };
-    if (!LABEL.test(label)) return { refused: 'one of its labels begins or ends with a hyphen' };
+    if (!LABEL.test(label))
+      return { refused: 'one of its labels begins or ends with a hyphen or an underscore' };
   }
   return { kind: 'name', name };
 }

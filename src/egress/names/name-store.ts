@@ -22,7 +22,7 @@ export interface NameRecord {
 }
 
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
-const LINE = /^(\d{1,6}) ([a-z0-9.-]{1,253})$/;
+const LINE = /^(\d{1,6}) ([a-z0-9._-]{1,253})$/;
 
 export class NameStore {
   readonly #path: string;

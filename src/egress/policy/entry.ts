@@ -3,6 +3,7 @@
 
 import * as v from 'valibot';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
+import { plainObject } from '../../protocol/shape.ts';
 import { vetAddresses } from '../names/vetting.ts';
 import { refsGlobObjection } from './git.ts';
 import { patternObjection } from './path.ts';
@@ -23,15 +24,6 @@ const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535));
 const list = <T extends v.GenericSchema>(item: T) =>
   v.pipe(v.array(item), v.minLength(1), v.maxLength(MAX_LIST));
 const text = v.pipe(v.string(), v.maxLength(1024));
-
-/** Valibot takes an array for an object. */
-export function plainObject<T extends v.ObjectEntries>(keys: T) {
-  return v.pipe(
-    v.unknown(),
-    v.check((value) => !Array.isArray(value), 'Expected an object, and it is an array'),
-    v.strictObject(keys),
-  );
-}
 
 export const entrySchema = v.union([
   v.pipe(v.string(), v.maxLength(300)),

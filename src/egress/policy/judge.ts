@@ -92,7 +92,8 @@ function judgeFlow(state: State, target: Target): FlowVerdict {
   const protocols = [...all].filter((protocol) => !denied.has(protocol));
   if (protocols.length > 0) return { decision: 'allow', protocols };
   if (all.size > 0) return deniedBy(denies.find(isWhole)!, what);
-  return ask(state, target, what) ?? nothingAllows(what, allowWith(target, null), otherPorts(state, target));
+  const remedy = allowWith(target, null);
+  return ask(state, target, what, remedy) ?? nothingAllows(what, remedy, otherPorts(state, target));
 }
 
 function judgeConnection(state: State, target: Target, protocol: 'tcp' | 'tls-passthrough'): RequestVerdict {
@@ -104,7 +105,8 @@ function judgeConnection(state: State, target: Target, protocol: 'tcp' | 'tls-pa
   const rules = allowRules(state, target).filter((each) => spokenAt(each, target.port).includes(protocol));
   if (rules.length > 0) return allowedBy(furthest(rules, target), protocol, target);
   if (isOpenFor(state, target)) return openly(protocol);
-  return ask(state, target, what) ?? nothingAllows(what, allowWith(target, protocol));
+  const remedy = allowWith(target, protocol);
+  return ask(state, target, what, remedy) ?? nothingAllows(what, remedy);
 }
 
 function judgeRequest(
@@ -133,7 +135,8 @@ function judgeRequest(
   if (letting.length > 0) return allowedBy(furthest(letting, target), protocol, target, head);
   if (isOpenFor(state, target)) return openly(protocol);
   // What a rule was written about is not asked for again: its limits are meant.
-  return near ?? ask(state, target, what) ?? nothingAllows(what, forRequest(target, protocol, head));
+  const remedy = forRequest(target, protocol, head);
+  return near ?? ask(state, target, what, remedy) ?? nothingAllows(what, remedy);
 }
 
 /** Rules that allow add up: of those that let something through, the one that lets it lead to most addresses. */
@@ -209,10 +212,10 @@ function isOpenFor({ network }: State, { host }: Target): boolean {
 }
 
 /** An answer of a person never opens private addresses or the host. */
-function ask(state: State, { host }: Target, what: string): Asked | null {
-  return state.ask && isPublic(host)
-    ? { decision: 'ask', ruleId: null, reason: `${what}: no rule allows it, and somebody is asked` }
-    : null;
+function ask(state: State, { host }: Target, what: string, remedy: string | null): Asked | null {
+  if (!state.ask || !isPublic(host)) return null;
+  const reason = `${what}: no rule allows it, and somebody is asked`;
+  return { decision: 'ask', ruleId: null, reason, allowWith: remedy };
 }
 
 function isPublic(host: Host): boolean {

@@ -5,7 +5,8 @@ import { parse } from 'jsonc-parser';
 import * as v from 'valibot';
 import { WarrenError } from '../../protocol/error.ts';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
-import { entrySchema, parseEntry, plainObject } from './entry.ts';
+import { plainObject, shapeObjection } from '../../protocol/shape.ts';
+import { entrySchema, parseEntry } from './entry.ts';
 import { PROFILES, profileNames } from './profiles.ts';
 import { type Entry, MAX_RULES, type Network, type Rule, type Ruleset, type Source } from './rule.ts';
 import { syntaxObjection } from './syntax.ts';
@@ -150,14 +151,8 @@ function shape<T extends v.GenericSchema>(
 ): v.InferOutput<T> {
   const parsed = v.safeParse(schema, value);
   if (parsed.success) return parsed.output;
-  const issue = parsed.issues[0];
-  const path = v.getDotPath(issue);
-  throw bad(
-    file,
-    path === null ? place : `${place}.${sanitizeLine(path, 80)}`,
-    issue.expected === 'never' ? 'there is no key of this name' : sanitizeLine(issue.message),
-    'correct it, or take it away',
-  );
+  const { place: below, why } = shapeObjection(schema, parsed.issues[0]);
+  throw bad(file, below === '' ? place : `${place}.${below}`, why, 'correct it, or take it away');
 }
 
 function bad(file: string, place: string, why: string, remedy: string): WarrenError {

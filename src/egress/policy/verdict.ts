@@ -64,7 +64,12 @@ export interface Asked {
   decision: 'ask';
   ruleId: string | null;
   reason: string;
+  /** As of a denial, for when nobody says yes. */
+  allowWith: string | null;
 }
+
+/** What became of a question. Only `true` lets anything through. */
+export type Said = true | 'no' | 'nobody' | 'crowded' | 'late';
 
 export type FlowVerdict = Denied | Asked | { decision: 'allow'; protocols: readonly Protocol[] };
 export type RequestVerdict = Denied | Asked | Allowed;

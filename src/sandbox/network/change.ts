@@ -79,7 +79,7 @@ export async function answerQuestion(
     await editRules(conductor, sandbox, scope, { effect }, (rules) => withEntries(rules, effect, entries));
   }
   await conductor.journal(sandbox, 'answered', { host: asked.host, port: asked.port, answer });
-  return questions.answer(id, answer !== 'no' && answer !== 'never');
+  return questions.answer(id, answer === 'no' || answer === 'never' ? 'no' : true);
 }
 
 /** Throws `sandbox.no-repository`, and `usage.policy` when `warren.json` cannot be used. */

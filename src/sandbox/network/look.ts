@@ -1,26 +1,19 @@
 // Looks at the policy of a sandbox: all of it, what it would say, what would allow what was denied.
 
 import { join } from 'node:path';
-import type { AuditRecord } from '../../egress/audit/chain.ts';
-import { readAudit } from '../../egress/audit/read.ts';
-import { canonicalHost } from '../../egress/names/canonical-host.ts';
 import { vetAddresses } from '../../egress/names/vetting.ts';
 import { checkAccess } from '../../egress/policy/check.ts';
 import { whereText } from '../../egress/policy/entry.ts';
-import { createPolicy, type RuledPolicy } from '../../egress/policy/judge.ts';
-import { proposeRules } from '../../egress/policy/propose.ts';
+import { createPolicy } from '../../egress/policy/judge.ts';
 import { closedReason } from '../../egress/policy/reason.ts';
 import type { Rule } from '../../egress/policy/rule.ts';
 import { doorFiles, projectFiles, sandboxFiles } from '../../host/layout.ts';
-import type { CheckResult, PolicyView, ProposalView, RuleView } from '../../protocol/policy.ts';
+import type { CheckResult, PolicyView, RuleView } from '../../protocol/policy.ts';
 import type { Conductor } from '../conductor.ts';
 import type { Sandbox } from '../sandboxes.ts';
 import { networkView } from './plan.ts';
 import { policyOf } from './policy.ts';
 import { remedyFor } from './remedy.ts';
-
-/** A proposal is made of the newest of these. */
-const MAX_DENIED = 100_000;
 
 export async function policyView(conductor: Conductor, sandbox: Sandbox): Promise<PolicyView> {
   const { layout } = conductor.rooms;
@@ -57,37 +50,6 @@ export async function check(
   const result = checkAccess(createPolicy(rulesets), what, method, conductor.rooms.closedHostPorts);
   const { name } = sandbox.record;
   return { ...result, remedy: remedyFor(name, result, rulesets, policyFiles(conductor, sandbox)) };
-}
-
-/** Of what the audit holds, without what is allowed by now. */
-export async function propose(conductor: Conductor, { record }: Sandbox): Promise<ProposalView> {
-  const policy = await policyNow(conductor, record);
-  const denied: AuditRecord[] = [];
-  for await (const event of readAudit(
-    doorFiles(sandboxFiles(conductor.rooms.layout, record.id).folder).audit,
-  )) {
-    if (event.decision === 'allow' || isAllowed(policy, event)) continue;
-    denied.push(event);
-    if (denied.length >= 2 * MAX_DENIED) denied.splice(0, MAX_DENIED);
-  }
-  return proposeRules(denied.slice(-MAX_DENIED));
-}
-
-async function policyNow(conductor: Conductor, record: Sandbox['record']): Promise<RuledPolicy> {
-  return createPolicy((await policyOf(conductor.rooms.layout, record)).rulesets);
-}
-
-function isAllowed(policy: RuledPolicy, event: AuditRecord): boolean {
-  if (event.port === null || event.kind === 'dns' || event.kind === 'notice') return false;
-  const { host: text } = event;
-  const host = canonicalHost(text.includes(':') && !text.startsWith('[') ? `[${text}]` : text);
-  if ('refused' in host) return false;
-  const target = { host, port: event.port };
-  const verdict =
-    event.kind === 'request'
-      ? policy.judgeRequest(target, event.protocol, { method: event.method, path: event.path, headers: [] })
-      : policy.judgeFlow(target);
-  return verdict.decision === 'allow';
 }
 
 function ruleView(rule: Rule, closedHostPorts: ReadonlySet<number>): RuleView {

@@ -4,6 +4,7 @@
 import type { FromDoor } from '../../egress/door/messages.ts';
 import { canonicalHost } from '../../egress/names/canonical-host.ts';
 import { describeHost } from '../../egress/names/describe-host.ts';
+import type { Said } from '../../egress/policy/verdict.ts';
 import type { AskView } from '../../protocol/policy.ts';
 
 const MAX_PENDING = 3;
@@ -13,7 +14,7 @@ type Asked = Omit<Extract<FromDoor, { type: 'ask' }>, 'type'>;
 
 interface Pending {
   view: AskView;
-  answers: ((yes: boolean) => void)[];
+  answers: ((said: Said) => void)[];
 }
 
 export class Questions {
@@ -56,7 +57,7 @@ export class Questions {
     };
   }
 
-  ask({ host, port, protocol, reason }: Asked, answer: (yes: boolean) => void): void {
+  ask({ host, port, protocol, reason }: Asked, answer: (said: Said) => void): void {
     const key = `${host} ${port} ${protocol}`;
     const same = this.#pending.get(key);
     if (same) {
@@ -65,8 +66,9 @@ export class Questions {
     }
     const nowMs = this.#nowMs();
     this.#askedMs = this.#askedMs.filter((ms) => nowMs - ms < 60_000);
-    if (!this.watched || this.#pending.size >= MAX_PENDING || this.#askedMs.length >= MAX_PER_MINUTE) {
-      answer(false);
+    const isCrowded = this.#pending.size >= MAX_PENDING || this.#askedMs.length >= MAX_PER_MINUTE;
+    if (!this.watched || isCrowded) {
+      answer(this.watched ? 'crowded' : 'nobody');
       return;
     }
     this.#askedMs.push(nowMs);
@@ -80,11 +82,11 @@ export class Questions {
   }
 
   /** Only `true` is a yes. Answers false when that question does not wait any more. */
-  answer(id: number, yes: boolean): boolean {
+  answer(id: number, said: Said): boolean {
     for (const [key, { view, answers }] of this.#pending) {
       if (view.id !== id) continue;
       this.#pending.delete(key);
-      for (const answer of answers) answer(yes === true);
+      for (const answer of answers) answer(said);
       this.#tell();
       return true;
     }
@@ -93,7 +95,7 @@ export class Questions {
 
   /** All of them are answered with no. */
   dropAll(): void {
-    for (const { view } of [...this.#pending.values()]) this.answer(view.id, false);
+    for (const { view } of [...this.#pending.values()]) this.answer(view.id, 'nobody');
   }
 
   #tell(): void {
