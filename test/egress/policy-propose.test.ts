@@ -170,6 +170,31 @@ describe('a proposal', () => {
     );
   });
 
+  it('is about repositories where git was denied', () => {
+    const git = (method: string, path: string, reason = 'no rule allows it') =>
+      ({ ...request('github.com', method, 443, 'https', path), reason }) as AuditEvent;
+    assert.deepEqual(
+      proposeRules([
+        git('GET', '/b/b.git/info/refs'),
+        git('GET', '/a/a.git/info/refs'),
+        git('POST', '/a/a.git/git-upload-pack'),
+        git('GET', '/a/a.git/info/refs', 'GET https://github.com/…: git may only fetch there (rule x)'),
+        git('POST', '/c/c.git/git-receive-pack'),
+      ]).entries,
+      [
+        { host: 'github.com', paths: ['/a/a.git/*', '/b/b.git/*'], git: { fetch: true } },
+        {
+          host: 'github.com',
+          paths: ['/a/a.git/*', '/c/c.git/*'],
+          git: { fetch: false, push: 'refs/heads/warren/*' },
+        },
+      ],
+    );
+    assert.deepEqual(proposeRules([git('POST', '/a/info/refs')]).entries, [
+      { host: 'github.com', methods: ['POST'], paths: ['/a/info/refs'] },
+    ]);
+  });
+
   it('is the whole of what is to be written', () => {
     const entries = [{ host: 'a.example', ports: [443] }, 'new.example'];
     assert.deepEqual(wholeEgress(null, ['npm', 'apt'], entries), {

@@ -246,6 +246,19 @@ describe('what is learned', () => {
     assert.deepEqual(left, [{ host: 'never.example', why: 'rule sandbox:deny[0]:never.example denies it' }]);
   });
 
+  it('is not what git may do by now', async () => {
+    const { audit, learn, change } = home({ fitting: ['git-hosts'] });
+    const refs = { ...asked('github.com', 443), protocol: 'https', path: '/a/a.git/info/refs' } as AuditEvent;
+    await audit(refs);
+    assert.deepEqual((await learn()).entries, []);
+    await audit({ ...refs, reason: 'git may only fetch there' } as AuditEvent);
+    assert.deepEqual((await learn()).entries, [
+      { host: 'github.com', paths: ['/a/a.git/*'], git: { fetch: false, push: 'refs/heads/warren/*' } },
+    ]);
+    await change(['github.com'], { paths: ['/a/a.git/*'], git: { fetch: false, push: 'refs/heads/x' } });
+    assert.deepEqual((await learn()).entries, []);
+  });
+
   it('is not asked of a file that a shell has just emptied', async () => {
     const { learn, put } = home();
     put('');

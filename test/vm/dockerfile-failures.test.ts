@@ -59,9 +59,11 @@ describe('a Dockerfile', { skip: missing }, () => {
     await shows(/line 6,[\s\S]*it exited with 7[\s\S]*LAST WORDS[\s\S]*a shell where it failed/);
     type('echo "= $GREETING $(id -un) $(pwd) $(cat file) $(test -d /fast && echo mounted)"', 'Enter');
     await shows(/^= hello ann \/work kept mounted$/m);
-    // Ctrl-C is the shell's.
-    type('sleep 1000', 'Enter');
+    // Ctrl-C is the shell's; what it began has the terminal when it speaks.
+    type("sh -c 'echo $((6*7)) begun; exec sleep 1000'", 'Enter');
+    await shows(/^42 begun$/m);
     type('C-c');
+    await shows(/\^C[\s\S]*\/work \$/);
     type('exit', 'Enter');
     await shows(/it exited with 7[\s\S]*\[build\.step-failed\][\s\S]*left with 1/);
     await nothingIsLeft();

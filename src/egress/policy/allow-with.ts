@@ -13,7 +13,7 @@ import { parseWhere } from './where.ts';
 
 const MAX_PATH_CHARS = 200;
 /** A sandbox works on a branch under it. */
-const PUSHED_REFS = 'refs/heads/warren/*';
+export const PUSHED_REFS = 'refs/heads/warren/*';
 
 /** `head`: of a request, when a rule is to let no other through. Null for `protocol`: what is usual at that port. */
 export function allowWith(target: Target, protocol: Protocol | null, head?: RequestHead): string | null {

@@ -5,6 +5,8 @@ import { matchesPath } from './path.ts';
 import type { Rule } from './rule.ts';
 import type { RequestHead } from './verdict.ts';
 
+export const ONLY_FETCH = 'git may only fetch there';
+
 /** Why the rule does not let it through, as part of a sentence. `unclear`: of its path. */
 export function requestObjection(rule: Rule, head: RequestHead, unclear: string | null): string | null {
   if (rule.methods && !rule.methods.includes(head.method)) return `only ${rule.methods.join(', ')} may be`;
@@ -15,6 +17,6 @@ export function requestObjection(rule: Rule, head: RequestHead, unclear: string 
   const kind = gitRequest(head);
   if (kind === 'fetch') return rule.git.fetch ? null : 'git may not fetch there';
   if (kind === null) return 'only git itself may use it';
-  if (rule.git.push === null) return 'git may only fetch there';
+  if (rule.git.push === null) return ONLY_FETCH;
   return isEncoded(head) ? 'the list of refs of a push must not be compressed' : null;
 }

@@ -1,12 +1,15 @@
 // From what was denied to entries for `warren.json`: as narrow as what was seen, no wildcards, and nothing that a rule
-// denied on purpose. What only reads may read a host; what writes, at most 3 paths of it. Events hold what a guest chose
+// denied on purpose. What only reads may read a host; what writes, at most 3 paths of it; git, its
+// repositories. Events hold what a guest chose
 // (hostile). Limits: 500 hosts, 500 left out.
 
-import type { AuditEvent } from '../audit/event.ts';
+import type { AuditEvent, RequestEvent } from '../audit/event.ts';
 import { canonicalHost, hostText } from '../names/canonical-host.ts';
 import type { Host } from '../names/host.ts';
 import { vetAddresses } from '../names/vetting.ts';
+import { PUSHED_REFS } from './allow-with.ts';
 import { meaningOf } from './find-rules.ts';
+import { ONLY_FETCH } from './objection.ts';
 import { patternObjection } from './path.ts';
 import type { Profile } from './profiles/profile.ts';
 import { PROFILES } from './profiles.ts';
@@ -32,10 +35,13 @@ interface Spoken {
   writes: Set<string>;
   /** Of what writes. */
   paths: Set<string>;
+  /** Patterns of repositories. */
+  git: { fetch: Set<string>; push: Set<string> };
 }
 
 const MAX_ENTRIES = 500;
 const MAX_PATHS = 3;
+const MAX_REPOSITORIES = 64;
 const READS = ['GET', 'HEAD'];
 /** Of all profiles: packages are read from them, and published to them. */
 const REGISTRIES = new Set(
@@ -98,14 +104,34 @@ function note({ speaks }: Seen, protocol: Protocol, port: number, event: AuditEv
   const there = speaks.get(key) ?? {
     ...{ protocol, port },
     ...{ reads: new Set<string>(), writes: new Set<string>(), paths: new Set<string>() },
+    git: { fetch: new Set<string>(), push: new Set<string>() },
   };
   speaks.set(key, there);
   if (event.kind !== 'request' || !/^[A-Z]{1,20}$/.test(event.method)) return;
-  if (READS.includes(event.method)) there.reads.add(event.method);
+  const git = gitOf(event);
+  if (git) there.git[git.kind].add(git.pattern);
+  else if (READS.includes(event.method)) there.reads.add(event.method);
   else {
     there.writes.add(event.method);
     if (there.paths.size <= MAX_PATHS) there.paths.add(event.path);
   }
+}
+
+/**
+ * What git wanted. Its first request is the same for both but for its query, which is not written down: then the reason
+ * tells.
+ */
+export function gitOf({
+  method,
+  path,
+  reason,
+}: Pick<RequestEvent, 'method' | 'path' | 'reason'>): { kind: 'fetch' | 'push'; pattern: string } | null {
+  const [, before = '', what] = /^(.*)\/(info\/refs|git-upload-pack|git-receive-pack)$/s.exec(path) ?? [];
+  if (what === undefined || method !== (what === 'info/refs' ? 'GET' : 'POST') || isUnclear(path))
+    return null;
+  const isPush =
+    what === 'git-receive-pack' || (what === 'info/refs' && reason?.includes(ONLY_FETCH) === true);
+  return { kind: isPush ? 'push' : 'fetch', pattern: `${before}/*` };
 }
 
 function writesWidely({ writes, paths }: Spoken): boolean {
@@ -117,7 +143,7 @@ function isUnclear(path: string): boolean {
   return path.includes('*') || path.endsWith('[cut]') || patternObjection(path) !== null;
 }
 
-type Limits = Pick<EntryObject, 'methods' | 'paths' | 'registry'>;
+type Limits = Pick<EntryObject, 'methods' | 'paths' | 'registry' | 'git'>;
 
 /** One entry for each protocol and what it may. A string where no request was seen: it says it all. */
 function entriesFor({ host, speaks }: Seen): Entry[] {
@@ -142,16 +168,26 @@ function isRead(protocol: Protocol): boolean {
 }
 
 function limitsOf(spoken: Spoken, isRegistry: boolean): Limits[] {
-  const { reads, writes, paths } = spoken;
+  const { reads, writes, paths, git } = spoken;
+  const repositories = gitLimits(git);
+  if (reads.size === 0 && writes.size === 0 && repositories.length > 0) return repositories;
   if (reads.size === 0 && writes.size === 0)
     return isRegistry && isRead(spoken.protocol) ? [{ registry: 'read' }] : [{}];
-  const limits: Limits[] = [];
+  const limits: Limits[] = repositories;
   if (reads.size > 0)
     limits.push(isRegistry ? { registry: 'read' } : { methods: reads.has('GET') ? READS : ['HEAD'] });
   const isWide = writesWidely(spoken);
   if (writes.size > 0 && !(isWide && isRegistry))
     limits.push({ methods: [...writes].sort(), ...(!isWide && { paths: [...paths].sort() }) });
   return limits;
+}
+
+function gitLimits({ fetch, push }: Spoken['git']): Limits[] {
+  const some = (patterns: Set<string>) => [...patterns].sort().slice(0, MAX_REPOSITORIES);
+  return [
+    ...(fetch.size > 0 ? [{ paths: some(fetch), git: { fetch: true } }] : []),
+    ...(push.size > 0 ? [{ paths: some(push), git: { fetch: false, push: PUSHED_REFS } }] : []),
+  ];
 }
 
 function entryFor(host: Host, protocol: Protocol, ports: number[], limits: Limits): Entry[] {

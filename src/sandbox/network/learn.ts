@@ -8,7 +8,7 @@ import { canonicalHost } from '../../egress/names/canonical-host.ts';
 import { judgeAccess } from '../../egress/policy/check.ts';
 import { createPolicy, type RuledPolicy } from '../../egress/policy/judge.ts';
 import { parsePolicy } from '../../egress/policy/parse.ts';
-import { proposeRules, wholeEgress } from '../../egress/policy/propose.ts';
+import { gitOf, proposeRules, wholeEgress } from '../../egress/policy/propose.ts';
 import type { PolicyKeys } from '../../egress/policy/trust.ts';
 import type { FlowVerdict, RequestVerdict } from '../../egress/policy/verdict.ts';
 import { doorFiles, sandboxFiles } from '../../host/layout.ts';
@@ -54,7 +54,11 @@ function verdictNow(policy: RuledPolicy, event: AuditRecord): FlowVerdict | Requ
   if ('refused' in host) return null;
   const target = { host, port: event.port };
   if (event.kind === 'flow') return policy.judgeFlow(target);
-  const { method, path } = event;
+  const { method } = event;
+  const git = gitOf(event);
+  // The query is not written down.
+  const service = git?.kind === 'push' ? 'git-receive-pack' : 'git-upload-pack';
+  const path = git && method === 'GET' ? `${event.path}?service=${service}` : event.path;
   return judgeAccess(policy, target, event.protocol, { method, path, headers: [] });
 }
 
