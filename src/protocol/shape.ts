@@ -20,27 +20,32 @@ export function plainObject<T extends v.ObjectEntries>(keys: T) {
   );
 }
 
-/** `place`: the keys that lead there, empty for the whole; `why`: the end of a sentence. */
-export function shapeObjection(schema: v.GenericSchema, issue: Issue): { place: string; why: string } {
-  // Of several shapes that a value may have, the one that fits its type is meant.
-  const inner = issue.type === 'union' ? issue.issues?.find((each) => each.path) : undefined;
-  const path = [...(issue.path ?? []), ...(inner?.path ?? [])].map(({ key }) => key);
-  return objection(schema, inner ?? issue, path);
+export interface ShapeObjection {
+  /** The keys that lead there; none: it is the whole. */
+  path: (string | number)[];
+  /** The same as one word. */
+  place: string;
+  /** The end of a sentence. */
+  why: string;
 }
 
-function objection(
-  schema: v.GenericSchema,
-  issue: Issue,
-  path: readonly unknown[],
-): { place: string; why: string } {
-  const isKey = issue.type === 'strict_object' && path.length > 0;
-  const at = isKey ? path.slice(0, -1) : path;
-  const place = sanitizeLine(at.map(String).join('.'), MAX_SHOWN_CHARS);
-  const key = JSON.stringify(sanitizeLine(String(path.at(-1)), MAX_SHOWN_CHARS));
-  if (isKey && issue.expected === 'never')
-    return { place, why: `there is no key ${key}${known(keysAt(schema, at), String(path.at(-1)))}` };
-  if (isKey && issue.received === 'undefined') return { place, why: `the key ${key} is missing` };
-  return { place, why: wordsOf(issue) };
+export function shapeObjection(schema: v.GenericSchema, issue: Issue): ShapeObjection {
+  // Of several shapes that a value may have, the one that fits its type is meant.
+  const inner = issue.type === 'union' ? issue.issues?.find((each) => each.path) : undefined;
+  const path = [...(issue.path ?? []), ...(inner?.path ?? [])].map(({ key }) => key as string | number);
+  const { expected, received } = inner ?? issue;
+  const isUnknown = expected === 'never';
+  const isMissing = received === 'undefined' && expected?.startsWith('"') === true;
+  if (path.length === 0 || !(isUnknown || isMissing)) return at(path, wordsOf(inner ?? issue));
+  const key = String(path.pop());
+  const shown = JSON.stringify(sanitizeLine(key, MAX_SHOWN_CHARS));
+  return isUnknown
+    ? at(path, `there is no key ${shown}${known(keysAt(schema, path), key)}`)
+    : at(path, `the key ${shown} is missing`);
+}
+
+function at(path: (string | number)[], why: string): ShapeObjection {
+  return { path, place: sanitizeLine(path.join('.'), MAX_SHOWN_CHARS), why };
 }
 
 const TYPES: Record<string, string> = {

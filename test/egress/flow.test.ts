@@ -11,6 +11,7 @@ import type { DoorParts } from '../../src/egress/flow/parts.ts';
 import { denialHint } from '../../src/egress/policy/hint.ts';
 import { createPolicy } from '../../src/egress/policy/judge.ts';
 import { parsePolicy } from '../../src/egress/policy/parse.ts';
+import { entryFrom } from '../../src/egress/policy/typed.ts';
 import { listenOn, openDoor, PUBLIC, rawOrigin, readAll, say, type TestDoor, until } from './fake-guest.ts';
 
 const doors: TestDoor[] = [];
@@ -270,6 +271,27 @@ describe('a dial', () => {
     );
     for (const address of ['127.0.0.1', '192.0.2.1', '169.254.169.254', '0.0.0.0'])
       assert.doesNotMatch(await ask(address), /allow it/);
+  });
+
+  it('to a private address goes there once what was told is pasted, behind the rule that was there', async () => {
+    const origin = await rawOrigin((socket) =>
+      socket.once('data', () =>
+        socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'),
+      ),
+    );
+    closing.push(origin.close);
+    for (const plain of ['db.example:80', { host: 'db.example', http: true, paths: ['/a'] }]) {
+      const ask = async (...pasted: unknown[]) => {
+        const opened = await door({
+          allow: [plain, ...pasted],
+          resolve: async () => ['10.0.0.1'],
+          origins: { 80: origin.port },
+        });
+        return await say(await opened.openName('db.example', 80), GET('db.example'));
+      };
+      const [, words = ''] = /policy allow test (.*)\n/.exec(await ask()) ?? [];
+      assert.match(await ask(entryFrom(words)), /^HTTP\/1\.1 200 /, words);
+    }
   });
 
   it('to the port of stable names goes nowhere, whatever a rule says: it leads to all sandboxes', async () => {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parsePolicy, parsePolicyText } from '../../src/egress/policy/parse.ts';
+import { parseDevcontainer } from '../../src/environment/devcontainer/parse.ts';
 import { WarrenError } from '../../src/protocol/error.ts';
 import { parseSettings } from '../../src/sandbox/settings.ts';
 
@@ -31,6 +32,7 @@ describe('settings', () => {
     ['{"cpus": "two"}', /warren\.json: cpus: it must be a number, and it is "two"$/],
     ['{"carry": {}}', /carry: it must be a list, \[…\], and it is an object/],
     ['{"carry": [1]}', /carry\.0: it must be a text, "…", and it is 1$/],
+    ['{"downloads": 7}', /warren\.json: downloads: it must be an object, \{…\}, and it is 7$/],
     ['{"downloads": []}', /downloads: it must be an object, \{…\}, and it is a list$/],
     [
       '{"downloads": {"keeep": true}}',
@@ -83,4 +85,15 @@ describe('rules', () => {
         /it must be an object/,
       );
   });
+});
+
+describe('devcontainer.json', () => {
+  for (const [text, why] of [
+    ['{"image": 7}', /image: it must be a text, "…", and it is 7$/],
+    ['{"mounts": [{"type": "volume"}]}', /mounts\.0: the key "target" is missing$/],
+  ] as const)
+    it(text, () => {
+      const told = refusal(() => parseDevcontainer(text, 'devcontainer.json'));
+      assert.match(told.message, why);
+    });
 });

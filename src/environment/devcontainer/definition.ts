@@ -4,6 +4,7 @@
 import { type ParseError, parse } from 'jsonc-parser';
 import * as v from 'valibot';
 import { WarrenError } from '../../protocol/error.ts';
+import { shapeObjection } from '../../protocol/shape.ts';
 import { DEPTH_MAX, tooDeep } from './depth.ts';
 import { type Mount, readMount } from './mount.ts';
 import { readRunArgs } from './run-args.ts';
@@ -136,10 +137,10 @@ const ownSchema = v.object({
 function ownSettings(file: DevcontainerFile): v.InferOutput<typeof ownSchema> {
   const parsed = v.safeParse(ownSchema, file.customizations?.['warren'] ?? {});
   if (parsed.success) return parsed.output;
-  const [issue] = parsed.issues;
+  const { place, why } = shapeObjection(ownSchema, parsed.issues[0]);
   throw new WarrenError({
     code: 'environment.devcontainer',
-    message: `cannot use customizations.warren of devcontainer.json: ${v.getDotPath(issue) ?? 'it'}: ${issue.message}`,
+    message: `cannot use customizations.warren of devcontainer.json: ${place || 'it'}: ${why}`,
     remedy: 'write {"inputs": ["package-lock.json"], "timeout": 600}',
   });
 }
@@ -154,8 +155,8 @@ function readLabel(label: string | null): Metadata[] {
   const schema = v.pipe(v.array(metadataSchema), v.maxLength(ENTRIES_MAX));
   const parsed = v.safeParse(schema, Array.isArray(value) ? value : [value]);
   if (parsed.success) return parsed.output;
-  const [issue] = parsed.issues;
-  throw badLabel(`${v.getDotPath(issue) ?? 'it'}: ${issue.message}`);
+  const { place, why } = shapeObjection(schema, parsed.issues[0]);
+  throw badLabel(`${place || 'it'}: ${why}`);
 }
 
 function badLabel(why: string): WarrenError {

@@ -4,6 +4,7 @@ import { findNodeAtLocation, type ParseError, parse, parseTree, printParseErrorC
 import * as v from 'valibot';
 import { WarrenError } from '../../protocol/error.ts';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
+import { shapeObjection } from '../../protocol/shape.ts';
 import { DEPTH_MAX, tooDeep } from './depth.ts';
 import { type DevcontainerFile, fileSchema } from './schema.ts';
 
@@ -24,9 +25,8 @@ export function parseDevcontainer(written: string, file: string): DevcontainerFi
     throw refused(file, { line: 1, column: 1 }, 'an object was expected: { … }');
   const parsed = v.safeParse(fileSchema, value);
   if (!parsed.success) {
-    const [issue] = parsed.issues;
-    const path = (issue.path ?? []).map(({ key }) => key as string | number);
-    throw refused(file, placeAt(text, path), `${path.join('.').slice(0, 200) || 'it'}: ${issue.message}`);
+    const { path, place, why } = shapeObjection(fileSchema, parsed.issues[0]);
+    throw refused(file, placeAt(text, path), place === '' ? why : `${place}: ${why}`);
   }
   refuseUnsupported(parsed.output, file, (key) => placeAt(text, [key]));
   return parsed.output;
