@@ -19,7 +19,7 @@ import type {
 } from '../protocol/api.ts';
 import type { AttackRequest, AttackView } from '../protocol/attack.ts';
 import type { BuildWish } from '../protocol/build.ts';
-import type { ForwardView, PortsView } from '../protocol/forwards.ts';
+import type { AddedForward, PortsView } from '../protocol/forwards.ts';
 import { type CallOptions, callJson, callStreamed, sandboxPath } from './call.ts';
 import { Transport, type TransportOptions } from './transport.ts';
 
@@ -84,7 +84,7 @@ export class Client {
   }
 
   /** `hostPort` null: the same as in the guest when that is free, else another. */
-  forward(name: string, port: number, hostPort: number | null): Promise<ForwardView> {
+  forward(name: string, port: number, hostPort: number | null): Promise<AddedForward> {
     return this.#json('POST', `${sandboxPath(name)}/forwards`, { port, hostPort });
   }
 

@@ -18,6 +18,11 @@ export interface ForwardView {
   problem: string | null;
 }
 
+export interface AddedForward extends ForwardView {
+  /** The port of this computer that led there until now, and does no more. */
+  instead?: number;
+}
+
 export interface PortsView {
   name: string;
   state: string;

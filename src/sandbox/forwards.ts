@@ -11,7 +11,7 @@ import { urlOf } from '../forward/stable-name.ts';
 import { writeJsonAtomic } from '../host/atomic-file.ts';
 import { isOwnPeer } from '../host/peer.ts';
 import { WarrenError } from '../protocol/error.ts';
-import type { ForwardView, GuestPort, PortsView } from '../protocol/forwards.ts';
+import type { AddedForward, ForwardView, GuestPort, PortsView } from '../protocol/forwards.ts';
 import { openAtNamesPort } from './names-port.ts';
 import type { SandboxRecord } from './record.ts';
 import type { Sandbox, Sandboxes } from './sandboxes.ts';
@@ -106,7 +106,7 @@ export class Forwards {
   }
 
   /** Adding one again succeeds. Throws `usage.port`, `forward.port-taken`, `forward.too-many`. */
-  add(sandbox: Sandbox, guestPort: number, hostPort: number | null): Promise<ForwardView> {
+  add(sandbox: Sandbox, guestPort: number, hostPort: number | null): Promise<AddedForward> {
     return this.#inTurn(async () => {
       checkPorts({ port: guestPort, hostPort });
       const all = this.#of(sandbox);
@@ -120,10 +120,11 @@ export class Forwards {
           remedy: `warren forward rm ${sandbox.record.name} ${all[0]!.port}`,
         });
       }
+      if (hostPort !== null) this.#checkFree(sandbox.record.name, guestPort, hostPort);
       const kept = await this.#open(sandbox, guestPort, hostPort);
       if (same) this.#drop(all, same);
       await this.#write(sandbox);
-      return viewOf(kept);
+      return { ...viewOf(kept), ...(same?.open && { instead: same.hostPort }) };
     });
   }
 
@@ -173,6 +174,24 @@ export class Forwards {
     if (this.#sandboxes.find(sandbox.record.id) === undefined) open.close();
     else this.#of(sandbox).push(kept);
     return kept;
+  }
+
+  /** "Another program" would be Warren itself. */
+  #checkFree(name: string, guestPort: number, hostPort: number): void {
+    const taken = (what: string, remedy: string) =>
+      new WarrenError({
+        code: 'forward.port-taken',
+        message: `cannot listen at 127.0.0.1:${hostPort}: ${what}`,
+        remedy: `${remedy}let Warren choose: warren forward ${name} ${guestPort}`,
+      });
+    if (hostPort === this.namesPort) throw taken('stable names are there', '');
+    for (const [id, all] of this.#kept) {
+      const found = all.find((each) => each.open && each.hostPort === hostPort);
+      const other = found && this.#sandboxes.find(id)?.record.name;
+      if (!other) continue;
+      const end = `warren forward rm ${other} ${found.port}; or `;
+      throw taken(`it leads to port ${found.port} of sandbox "${other}"`, end);
+    }
   }
 
   #drop(all: Kept[], kept: Kept): void {

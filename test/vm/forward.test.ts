@@ -169,6 +169,25 @@ describe('ports of a machine', () => {
     await warren.ok(['up', '--detach', '--name', 'two'], { cwd: warren.repository('two') });
     const { hostPort } = await warren.json<ForwardView>(['forward', 'two', '5432']);
     assert.equal((await warren.json<ForwardView>(['forward', 'two', '5432'])).hostPort, hostPort);
+    // What is taken by Warren itself is called by its name, and one that ends for another is told.
+    const taken = await warren.fails(['forward', 'two', `5433:${hostPort}`], 'forward.port-taken');
+    assert.match(
+      taken.stderr,
+      /it leads to port 5432 of sandbox "two"[\s\S]*warren forward rm two 5432; or /,
+    );
+    const names = (await ports('two')).names.port!;
+    const named = await warren.fails(['forward', 'two', `5433:${names}`], 'forward.port-taken');
+    assert.match(named.stderr, /stable names are there/);
+    const free = await warren.json<ForwardView>(['forward', 'two', '5434']);
+    await warren.ok(['forward', 'rm', 'two', '5434']);
+    const moved = await warren.run(['forward', 'two', `5432:${free.hostPort}`]);
+    assert.match(moved.stderr, new RegExp(`notice: 127\\.0\\.0\\.1:${hostPort} led there until now`));
+    const wrongPort = await warren.run(['forward', 'rm', 'two', String(free.hostPort)]);
+    assert.match(
+      wrongPort.stderr,
+      /was not forwarded; .* leads to its port 5432: warren forward rm two 5432/,
+    );
+    assert.equal((await curl(`http://127.0.0.1:${hostPort}/`)).code, 7);
     await warren.ok(['forward', 'rm', 'two', '5432']);
     await warren.ok(['forward', 'rm', 'two', '5432']);
     assert.equal((await curl(`http://127.0.0.1:${hostPort}/`)).code, 7);

@@ -11,6 +11,8 @@ export async function forward(name: string, ports: string, flags: { json?: boole
   const view = await withClient((client) => client.forward(name, port, hostPort));
   if (flags.json) return printJson(view);
   print(`127.0.0.1:${view.hostPort}`);
+  if (view.instead !== undefined)
+    say(`notice: 127.0.0.1:${view.instead} led there until now, and does no more: a port has one forward`);
   say(dim(`leads to port ${port} of sandbox "${name}" until: warren forward rm ${name} ${port}`));
 }
 
@@ -53,12 +55,19 @@ export async function ls(name: string | undefined, flags: { json?: boolean }): P
 
 export async function rm(name: string, port: string): Promise<void> {
   const parsed = parsePorts(port);
-  const done = await withClient((client) => client.removeForward(name, parsed.port));
-  say(
-    done
-      ? `port ${parsed.port} of "${name}" is not forwarded any more`
-      : `port ${parsed.port} of "${name}" was not forwarded`,
-  );
+  await withClient(async (client) => {
+    if (await client.removeForward(name, parsed.port))
+      return say(`port ${parsed.port} of "${name}" is not forwarded any more`);
+    const none = `port ${parsed.port} of "${name}" was not forwarded`;
+    // Without an agent that answers, there is no list, and nothing to add.
+    const { forwards } = await client.forwards(name).catch(() => ({ forwards: [] }));
+    const meant = forwards.find(({ hostPort }) => hostPort === parsed.port);
+    say(
+      meant
+        ? `${none}; 127.0.0.1:${parsed.port} leads to its port ${meant.port}: warren forward rm ${name} ${meant.port}`
+        : none,
+    );
+  });
 }
 
 /** `PORT` or `PORT:HOSTPORT`. */
