@@ -28,5 +28,9 @@ function what(record: AuditRecordView): string {
   if (kind === 'flow') return `${protocol ?? 'flow'} ${at} ${bytes}`;
   const secrets = record.secrets?.length ? ` with ${record.secrets.join(', ')}` : '';
   const kept = record.cached ? ' (kept)' : '';
-  return `${record.method} ${protocol}://${at}${record.path} ${record.status ?? '-'} ${bytes}${secrets}${kept}`;
+  const { path = '' } = record;
+  // What a proxy is asked for (`CONNECT`) is no path.
+  const isPath = path === '' || path.startsWith('/');
+  const asked = isPath ? `${protocol}://${at}${path}` : `${path} of ${protocol}://${at}`;
+  return `${record.method} ${asked} ${record.status ?? '-'} ${bytes}${secrets}${kept}`;
 }

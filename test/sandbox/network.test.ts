@@ -174,6 +174,11 @@ describe('lines of an audit', () => {
       /^2026-01-02 03:04:05 deny {2}GET https:\/\/a\.example:443\/.* 403 .*no rule allows it$/,
     );
     assert.equal(lines.line({ ...common, kind: 'flow', host: 'a.example', decision: 'deny' }), null);
+    const connect = { ...request, host: 'proxy.dev', port: 3128, protocol: 'http', method: 'CONNECT' };
+    assert.match(
+      lines.line({ ...connect, path: 'a.dev:443' } as AuditRecordView)!,
+      / CONNECT a\.dev:443 of http:\/\/proxy\.dev:3128 403 /,
+    );
     assert.equal(lines.line({ ...request, begun: true }), null);
     assert.match(
       lines.line({

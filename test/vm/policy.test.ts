@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { after, describe, it } from 'node:test';
 import type { SandboxView, UpResult } from '../../src/protocol/api.ts';
 import type {
@@ -16,7 +16,7 @@ import type {
   PolicyView,
   ProposalView,
 } from '../../src/protocol/policy.ts';
-import { openWarren, removeAfter, until } from './harness.ts';
+import { command, openWarren, removeAfter, until } from './harness.ts';
 
 const warren = openWarren();
 const origin = createServer((_request, response) => response.end('from the host\n'));
@@ -85,6 +85,11 @@ describe('the policy of a sandbox', () => {
     assert.match(text, /deny {2}GET http:\/\/host\.warren\.internal/);
     assert.doesNotMatch(text, / allow /);
     assert.match(await warren.ok(['audit', 'verify', 'ruled']), /^whole: \d+ records from number 1 /);
+    // Who has the line that they wanted need not wait for the next.
+    const words = ['-c', '"$0" audit ruled --follow | head -1', resolve('bin/warren')];
+    const first = await command('timeout', ['60', 'sh', ...words], { env: warren.env });
+    assert.equal(first.code, 0);
+    assert.equal(first.stdout.split('\n').length, 2);
     const file = join(warren.data, 'sandboxes', (await one('ruled')).id, 'audit.jsonl');
     const whole = readFileSync(file, 'utf8');
     writeFileSync(file, whole.replace('"deny"', '"alow"'));

@@ -1,6 +1,7 @@
 // `warren audit`, `audit verify`.
 
 import { readAudit, verifyAudit } from '../../client/policy.ts';
+import { readersGone } from '../../host/pipe-readers.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import type { AuditRecordView } from '../../protocol/policy.ts';
 import { AuditLines } from '../audit-line.ts';
@@ -43,6 +44,8 @@ export async function audit(name: string, flags: AuditFlags): Promise<void> {
   const leave = new AbortController();
   const onSignal = () => leave.abort();
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  // `| head -1` has what it wants, and the next record may take hours.
+  if (flags.follow) void readersGone(1, leave.signal).then(onSignal);
   const options = {
     follow: flags.follow === true,
     denied: flags.denied === true,

@@ -1,0 +1,54 @@
+// Who reads what we write: the end of the last of them is noticed without a byte.
+
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { after, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const children: ChildProcess[] = [];
+after(() => {
+  for (const { pid, exitCode } of children) if (pid && exitCode === null) process.kill(-pid, 'SIGKILL');
+});
+const PROGRAM = `
+  const { readersGone } = await import(${JSON.stringify(new URL('../../src/host/pipe-readers.ts', import.meta.url))});
+  setInterval(() => {}, 1000);
+  process.stdout.write('first\\n');
+  await readersGone(1, new AbortController().signal);
+  process.stderr.write('left');
+  process.exit(0);
+`;
+
+/** A shell with the program before `pipe`; what the program says of it. */
+function run(pipe: string): { said: () => string; ended: Promise<unknown> } {
+  const child = spawn(
+    'sh',
+    [
+      '-c',
+      `"$0" --disable-warning=ExperimentalWarning --input-type=module -e "$1" ${pipe}`,
+      process.execPath,
+      PROGRAM,
+    ],
+    { stdio: ['ignore', 'ignore', 'pipe'], detached: true },
+  );
+  children.push(child);
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  return { said: () => said, ended: once(child, 'close') };
+}
+
+it('a pipe whose reader has ended is left, also when another read on for it', async () => {
+  const { said, ended } = run('| (read line; sleep 2)');
+  await sleep(1_500);
+  assert.equal(said(), '', 'somebody still reads');
+  await ended;
+  assert.equal(said(), 'left');
+});
+
+it('what is no pipe is never left', async () => {
+  const { said } = run('>/dev/null');
+  await sleep(2_000);
+  assert.equal(said(), '');
+});
