@@ -39,7 +39,9 @@ function run(pipe: string): { said: () => string; ended: Promise<unknown> } {
   return { said: () => said, ended: once(child, 'close') };
 }
 
-it('a pipe whose reader has ended is left, also when another read on for it', async () => {
+it('a pipe whose reader has ended is left, also when another read on for it', {
+  timeout: 20_000,
+}, async () => {
   const { said, ended } = run('| (read line; sleep 2)');
   await sleep(1_500);
   assert.equal(said(), '', 'somebody still reads');
