@@ -62,8 +62,17 @@ export async function create(
   }
 }
 
-/** Takes back a sandbox that never came up. */
-export async function discard(conductor: Conductor, sandbox: Sandbox): Promise<void> {
+/** Takes back a sandbox that never came up. `writing`: what may still write into its folder. */
+export async function discard(
+  conductor: Conductor,
+  sandbox: Sandbox,
+  writing: Promise<unknown> | null = null,
+): Promise<void> {
+  // From now on nobody takes it for one that runs, and a daemon that ends meanwhile has the next one sweep it away.
+  await conductor.update(sandbox, { state: 'removing' }).catch(() => {
+    sandbox.record = { ...sandbox.record, state: 'removing' };
+  });
+  await writing?.catch(() => {});
   const { machine } = sandbox;
   sandbox.machine = null;
   await conductor.doors.close(sandbox.record.id);

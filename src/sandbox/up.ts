@@ -123,13 +123,16 @@ async function upOnce(
     const uncopied = await copyBinds(await sandbox.machine!.link(), binds, sandbox.record.user, signal);
     const begin = { made: true, booted: !prepared };
     await timed(timings, 'lifecycleMs', () => beginLifecycle(conductor, sandbox, begin, onProgress, signal));
+    const [view, notices] = await Promise.all([networkView(conductor, sandbox), noticesOf(conductor)]);
+    // The last look: nobody would be told of it.
+    signal.throwIfAborted();
     return {
       sandbox: viewOf(sandbox.record),
       created: true,
       withheld: plan?.withheld ?? null,
-      network: await networkView(conductor, sandbox),
+      network: view,
       notices: [
-        ...(await noticesOf(conductor)),
+        ...notices,
         ...noticesFor(environment, binds),
         ...uncopied,
         ...forwards.map(forwardNotice),
@@ -139,8 +142,7 @@ async function upOnce(
       timings,
     };
   } catch (error) {
-    await carrying?.then((plan) => plan.dispose()).catch(() => {});
-    await discard(conductor, sandbox);
+    await discard(conductor, sandbox, carrying?.then((plan) => plan.dispose()) ?? null);
     if (signal.aborted)
       throw new WarrenError({ code: 'usage.cancelled', message: 'cancelled' }, { cause: error });
     throw error;
