@@ -1,7 +1,7 @@
 // A real ssh-agent of a test's own, with a key that was made for it. `stop` ends it.
 
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from '../vm/harness.ts';
@@ -34,8 +34,9 @@ export async function startSshAgent(): Promise<RunningSshAgent> {
   try {
     const key = join(folder, 'key');
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'a test', '-f', key]);
-    await until('the agent listens', () => existsSync(socket));
     const env = { ...process.env, SSH_AUTH_SOCK: socket };
+    // Its socket is there before it listens; 2 is that nobody answers (ssh-add(1)).
+    await until('the agent answers', () => spawnSync('ssh-add', ['-l'], { env }).status !== 2);
     execFileSync('ssh-add', ['-q', key], { env });
     const keys = () => spawnSync('ssh-add', ['-l'], { env, encoding: 'utf8' }).stdout;
     const fingerprint = /SHA256:\S+/.exec(keys())![0];
