@@ -1,8 +1,8 @@
 // A guest without a machine: the agent's git service on a unix socket, built from the Go sources once per run.
 
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
+import { connect } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -50,8 +50,9 @@ export async function startGuest(): Promise<Guest> {
   });
   child.unref();
   (child.stderr as unknown as { unref(): void }).unref();
-  for (let tries = 0; !existsSync(socket); tries++) {
-    if (child.exitCode !== null || tries > 500) throw new Error(`the git service did not start: ${said}`);
+  // Its socket is there before it listens.
+  for (let tries = 0; !(await answers(socket)); tries++) {
+    if (child.exitCode !== null || tries > 6000) throw new Error(`the git service did not start: ${said}`);
     await setTimeout(10);
   }
   const post = (call: string, body: Readable | string) =>
@@ -98,4 +99,15 @@ function build(): string {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   return binary;
+}
+
+function answers(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(socketPath);
+    socket.once('error', () => resolve(false));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+  });
 }
