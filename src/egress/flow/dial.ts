@@ -3,6 +3,7 @@
 // 4 addresses tried.
 
 import type { Socket } from 'node:net';
+import { isLoopback } from '../names/address.ts';
 import { hostText } from '../names/canonical-host.ts';
 import { vetAddresses } from '../names/vetting.ts';
 import { closedReason } from '../policy/reason.ts';
@@ -89,7 +90,7 @@ function privately({ ownAddresses }: DialParts) {
 }
 
 function isElsewhere(address: string): boolean {
-  return !/^127\.|^::1$/.test(address);
+  return !isLoopback(address);
 }
 
 /** What makes two dials the same: a connection made under one grant is not used under another. */

@@ -100,3 +100,13 @@ function maskTo(bytes: readonly number[], bits: number): number[] {
     return byte & (0xff00 >> kept) & 0xff;
   });
 }
+
+/** `address`: canonical. */
+export function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1';
+}
+
+/** A host as `canonicalHost` reads it, of a text whose IPv6 address may have no brackets. */
+export function inBrackets(text: string): string {
+  return text.includes(':') && !text.startsWith('[') ? `[${text}]` : text;
+}

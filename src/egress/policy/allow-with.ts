@@ -2,6 +2,7 @@
 // asked, and no more than can be helped. Null where no rule can, or should. Methods and paths were chosen by a guest
 // (hostile); at most 200 characters of a path are shown.
 
+import { isLoopback } from '../names/address.ts';
 import { hostText } from '../names/canonical-host.ts';
 import { vetAddresses } from '../names/vetting.ts';
 import { gitRequest, isEncoded } from './git.ts';
@@ -71,7 +72,7 @@ function written({ host, port }: Target, protocol: Protocol | null, limits: Limi
   if ('refused' in parseWhere(hostText(host), 'allow') || (spoken === 'https' && port === 80)) return null;
   let allowPrivate = limits.allowPrivate ?? false;
   if (host.kind === 'address') {
-    if (/^127\.|^::1$/.test(host.address) || !isUsable(host.address, true)) return null;
+    if (isLoopback(host.address) || !isUsable(host.address, true)) return null;
     allowPrivate ||= !isUsable(host.address, false);
   }
   const isUsual = port === USUAL_PORTS[spoken] && spoken !== 'http';

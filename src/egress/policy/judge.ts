@@ -2,6 +2,7 @@
 // what a rule cannot decide on. Hosts come from `canonicalHost`, heads from the strict parsers; both were chosen by a
 // guest.
 
+import { isLoopback } from '../names/address.ts';
 import { hostText } from '../names/canonical-host.ts';
 import type { Host } from '../names/host.ts';
 import { vetAddresses } from '../names/vetting.ts';
@@ -174,7 +175,7 @@ function allowedBy(rule: Rule, protocol: Protocol, target: Target, head?: Reques
 
 function allowRules(state: State, { host }: Target): Rule[] {
   // The host's own services have a name; no address leads to them, whatever a range contains.
-  if (isLoopback(host)) return [];
+  if (host.kind === 'address' && isLoopback(host.address)) return [];
   const isService = host.kind === 'name' && host.name === HOST_SERVICE_NAME;
   return state.allows.about(host).filter((rule) => (rule.hostService !== null) === isService);
 }
@@ -221,10 +222,6 @@ function ask(state: State, { host }: Target, what: string, remedy: string | null
 function isPublic(host: Host): boolean {
   if (host.kind === 'name') return host.name !== HOST_SERVICE_NAME;
   return vetAddresses([host.address], { allowPrivate: false, ownAddresses: [] }).usable.length > 0;
-}
-
-function isLoopback(host: Host): boolean {
-  return host.kind === 'address' && (host.address.startsWith('127.') || host.address === '::1');
 }
 
 function openly(protocol: Protocol): Allowed {

@@ -4,6 +4,7 @@
 // (hostile). Limits: 500 hosts, 500 left out.
 
 import type { AuditEvent, RequestEvent } from '../audit/event.ts';
+import { inBrackets, isLoopback } from '../names/address.ts';
 import { canonicalHost, hostText } from '../names/canonical-host.ts';
 import type { Host } from '../names/host.ts';
 import { vetAddresses } from '../names/vetting.ts';
@@ -56,9 +57,7 @@ export function proposeRules(events: Iterable<AuditEvent>): Proposal {
   for (const event of events) {
     if (event.decision === 'allow' || event.kind === 'dns' || event.kind === 'notice') continue;
     if (event.port === null) continue;
-    const host = canonicalHost(
-      event.host.includes(':') && !event.host.startsWith('[') ? `[${event.host}]` : event.host,
-    );
+    const host = canonicalHost(inBrackets(event.host));
     if ('refused' in host) continue;
     const text = hostText(host);
     const why = objection(event, host) ?? unheard(event);
@@ -86,8 +85,7 @@ export function proposeRules(events: Iterable<AuditEvent>): Proposal {
 function objection(event: AuditEvent, host: Host): string | null {
   if (event.ruleId !== null) return `rule ${event.ruleId} denies it`;
   if (host.kind === 'name') return null;
-  if (/^127\.|^::1$/.test(host.address))
-    return 'it is this computer: write {"hostService": PORT} if that is meant';
+  if (isLoopback(host.address)) return 'it is this computer: write {"hostService": PORT} if that is meant';
   const { refused } = vetAddresses([host.address], { allowPrivate: false, ownAddresses: [] });
   return refused.length > 0 ? refused[0]!.why : null;
 }

@@ -1,6 +1,7 @@
 // From what a person typed, or answered, to entries of a policy file. Pure. What is wrong is told by
 // `parsePolicy`, which reads every entry before it is kept.
 
+import { inBrackets } from '../names/address.ts';
 import { canonicalHost, hostText } from '../names/canonical-host.ts';
 import type { Entry, EntryObject } from './rule.ts';
 import type { Typed } from './typed.ts';
@@ -36,7 +37,7 @@ function oneSpelling(name: string): string {
 /** For what was asked: exactly that, and nothing beside it. */
 export function entryForQuestion(asked: { host: string; port: number; protocol: string }): Entry {
   const { host, port, protocol } = asked;
-  const text = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+  const text = inBrackets(host);
   if (protocol === 'https' && port === 443) return text;
   if (protocol === 'http' && port === 80) return `${text}:80`;
   return { host: text, ports: [port], ...(protocol !== 'https' && { protocol }) } as EntryObject;

@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AuditRecord } from '../../egress/audit/chain.ts';
 import { readAudit } from '../../egress/audit/read.ts';
+import { inBrackets } from '../../egress/names/address.ts';
 import { canonicalHost } from '../../egress/names/canonical-host.ts';
 import { judgeAccess } from '../../egress/policy/check.ts';
 import { createPolicy, type RuledPolicy } from '../../egress/policy/judge.ts';
@@ -49,8 +50,7 @@ export async function propose(conductor: Conductor, { record }: Sandbox): Promis
 
 function verdictNow(policy: RuledPolicy, event: AuditRecord): FlowVerdict | RequestVerdict | null {
   if (event.port === null || event.kind === 'dns' || event.kind === 'notice') return null;
-  const { host: text } = event;
-  const host = canonicalHost(text.includes(':') && !text.startsWith('[') ? `[${text}]` : text);
+  const host = canonicalHost(inBrackets(event.host));
   if ('refused' in host) return null;
   const target = { host, port: event.port };
   if (event.kind === 'flow') return policy.judgeFlow(target);

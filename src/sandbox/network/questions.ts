@@ -2,6 +2,7 @@
 // once. Nobody there to answer, or too many: no. The last 8 that are over are known, for an answer that comes late.
 
 import type { FromDoor } from '../../egress/door/messages.ts';
+import { inBrackets } from '../../egress/names/address.ts';
 import { canonicalHost } from '../../egress/names/canonical-host.ts';
 import { describeHost } from '../../egress/names/describe-host.ts';
 import type { Said } from '../../egress/policy/verdict.ts';
@@ -128,7 +129,7 @@ export class Questions {
 }
 
 function described(text: string): Pick<AskView, 'registrable' | 'warning'> {
-  const host = canonicalHost(text.includes(':') && !text.startsWith('[') ? `[${text}]` : text);
+  const host = canonicalHost(inBrackets(text));
   if ('refused' in host) return { registrable: null, warning: 'it is no name of a host' };
   const { registrable, warning } = describeHost(host);
   return { registrable, warning };
