@@ -11,12 +11,13 @@ after(() => {
   for (const { pid, exitCode } of children) if (pid && exitCode === null) process.kill(-pid, 'SIGKILL');
 });
 const PROGRAM = `
-  const { readersGone } = await import(${JSON.stringify(new URL('../../src/host/pipe-readers.ts', import.meta.url))});
+  const { whenReadersGo } = await import(${JSON.stringify(new URL('../../src/host/pipe-readers.ts', import.meta.url))});
   setInterval(() => {}, 1000);
+  await whenReadersGo(1, new AbortController().signal, () => {
+    process.stderr.write('left');
+    process.exit(0);
+  });
   process.stdout.write('first\\n');
-  await readersGone(1, new AbortController().signal);
-  process.stderr.write('left');
-  process.exit(0);
 `;
 
 /** A shell with the program before `pipe`; what the program says of it. */
@@ -45,6 +46,12 @@ it('a pipe whose reader has ended is left, also when another read on for it', {
   const { said, ended } = run('| (read line; sleep 2)');
   await sleep(1_500);
   assert.equal(said(), '', 'somebody still reads');
+  await ended;
+  assert.equal(said(), 'left');
+});
+
+it('a pipe is left whose reader has gone with the first line', { timeout: 20_000 }, async () => {
+  const { said, ended } = run('| read line');
   await ended;
   assert.equal(said(), 'left');
 });

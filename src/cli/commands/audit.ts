@@ -1,7 +1,7 @@
 // `warren audit`, `audit verify`.
 
 import { readAudit, verifyAudit } from '../../client/policy.ts';
-import { readersGone } from '../../host/pipe-readers.ts';
+import { whenReadersGo } from '../../host/pipe-readers.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import type { AuditRecordView } from '../../protocol/policy.ts';
 import { AuditLines } from '../audit-line.ts';
@@ -45,7 +45,7 @@ export async function audit(name: string, flags: AuditFlags): Promise<void> {
   const onSignal = () => leave.abort();
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
   // `| head -1` has what it wants, and the next record may take hours.
-  if (flags.follow) void readersGone(1, leave.signal).then(onSignal);
+  if (flags.follow) await whenReadersGo(1, leave.signal, onSignal);
   const options = {
     follow: flags.follow === true,
     denied: flags.denied === true,
