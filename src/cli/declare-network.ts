@@ -33,6 +33,7 @@ export function declareNetwork(program: Command): void {
     'warren audit demo --denied',
     'warren audit demo --follow --tail 20',
     'warren audit verify demo',
+    'warren audit commit HEAD',
   ])
     .option('-f, --follow', 'go on with what comes')
     .option('--denied', 'only what was not let through')
@@ -40,6 +41,17 @@ export function declareNetwork(program: Command): void {
     .option('--json', 'a JSON object a line')
     .action(
       action(async (name: string, options) => (await import('./commands/audit.ts')).audit(name, options)),
+    );
+  under(audit, 'commit <revision>', 'tell what wanted out to make a commit that came home', [
+    'warren audit commit HEAD',
+    'warren audit commit main~3 --denied',
+  ])
+    .option('--denied', 'only what was not let through')
+    .option('--json', 'a JSON object a line; the last is about the commit')
+    .action(
+      action(async (revision: string, _options, self: Command) =>
+        (await import('./commands/audit.ts')).commit(revision, self.optsWithGlobals()),
+      ),
     );
   under(audit, 'verify <name>', 'check that no record was changed, left out, put in or cut off', [
     'warren audit verify demo',

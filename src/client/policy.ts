@@ -6,6 +6,7 @@ import type {
   AuditCheck,
   AuditRecordView,
   CheckResult,
+  CommitAudit,
   PolicyView,
   ProposalView,
   RulesRequest,
@@ -83,6 +84,16 @@ export async function readAudit(
 ): Promise<void> {
   const options = { onEvent: onRecord, ...(signal && { signal }) };
   await callStreamed(transport, `${sandboxPath(name)}/audit`, { follow, denied, tail }, options);
+}
+
+/** The records of what made a commit; `path`: in its repository. */
+export async function readCommitAudit(
+  transport: Transport,
+  question: { path: string; revision: string; denied: boolean },
+  signal: AbortSignal,
+  onRecord: (record: AuditRecordView) => unknown,
+): Promise<CommitAudit> {
+  return await callStreamed(transport, '/v1/commits/audit', question, { signal, onEvent: onRecord });
 }
 
 export function verifyAudit(transport: Transport, name: string): Promise<AuditCheck> {

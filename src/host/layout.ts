@@ -68,6 +68,14 @@ export const sandboxFiles = (layout: Layout, id: string) => {
   };
 };
 
+export const archivesFolder = (layout: Layout) => join(layout.data, 'archives');
+
+/** What is kept of a sandbox that is removed and whose commits came home: named as in its own folder. */
+export const archiveFiles = (layout: Layout, id: string) => {
+  const folder = join(archivesFolder(layout), id);
+  return { folder, journal: join(folder, 'journal.jsonl'), audit: doorFiles(folder).audit };
+};
+
 /** What one build needs while it runs: its machine's files, its door's, and disks of what it starts from. */
 export const buildFiles = (layout: Layout, id: string) => {
   const folder = join(layout.data, 'builds', id);

@@ -128,6 +128,20 @@ export interface AuditRecordView {
   [key: string]: unknown;
 }
 
+/** How a commit came home, and what is kept of what its sandbox did on the network until then. */
+export interface CommitAudit {
+  commit: string;
+  /** That bears the note: the last of those that came home together, or a merge of them. */
+  noted: string;
+  sandbox: { name: string; id: string; removed: boolean };
+  /** Numbers of the records between this hand-back and the one before; null when there is none. */
+  records: { first: number; last: number } | null;
+  /** How many of them are not kept any more. */
+  forgotten: number;
+  /** Why what is kept is not what the note speaks of. */
+  broken: string | null;
+}
+
 export interface AuditCheck {
   records: number;
   /** Number of the oldest record that is kept. */

@@ -12,7 +12,7 @@ export interface PruneRequest {
 }
 
 export interface PrunedItem {
-  kind: 'template' | 'image' | 'layer' | 'kernel' | 'build-cache' | 'downloads';
+  kind: 'template' | 'image' | 'layer' | 'kernel' | 'build-cache' | 'downloads' | 'archive';
   id: string;
   /** For people: which name it was made for; '' where none is known. */
   what: string;
@@ -28,6 +28,8 @@ export interface PruneResult {
   kernels: string[];
   /** Paths of what `RUN --mount=type=cache` kept, and of resolved features. */
   caches: string[];
+  /** Paths of journals and audits of removed sandboxes. */
+  archives: string[];
   downloadsBytes: number;
   freedMib: number;
   /** What the store has afterwards; sandboxes' own disks are not in it. */

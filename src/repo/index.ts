@@ -3,8 +3,9 @@
 
 export { type DropResult, dropRefs } from './drop-refs.ts';
 export { isEnvFile } from './env-file.ts';
+export { isAncestor, type Note, notesAbout, resolveCommit } from './find-notes.ts';
 export { type MergeOptions, type MergeResult, merge } from './merge.ts';
-export { noteCommit } from './note.ts';
+export { copyNote, noteCommit } from './note.ts';
 export { openRepository, type Repository } from './open.ts';
 export { type KnownRepository, type PackedRepository, type PackInOptions, packIn } from './pack-in.ts';
 export { type Handback, type ReceiveOptions, receive } from './receive.ts';

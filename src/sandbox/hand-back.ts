@@ -11,7 +11,7 @@ import { merge, openRepository, receive } from '../repo/index.ts';
 import type { Conductor } from './conductor.ts';
 import { guestCommit, guestStatus } from './guest-git.ts';
 import { policyOf } from './network/policy.ts';
-import { writeNote } from './note.ts';
+import { noteMerge, writeNote } from './note.ts';
 import type { OnProgress } from './rooms.ts';
 import type { Sandbox } from './sandboxes.ts';
 
@@ -70,7 +70,8 @@ export async function fetchBack(
   onProgress: OnProgress,
   signal: AbortSignal,
 ): Promise<FetchResult> {
-  const { root } = repositoryOf(sandbox);
+  const { root, base } = repositoryOf(sandbox);
+  const since = sandbox.record.handback?.tip ?? base;
   const link = await conductor.link(sandbox);
   onProgress({ step: 'asking the guest' });
   // It looks for changes while it packs: in an emulated machine each takes its time.
@@ -91,7 +92,7 @@ export async function fetchBack(
     'fetched',
     { ref: back.ref, tip: back.tip, commits: back.commits },
   );
-  if (back.commits > 0) await writeNote(conductor, sandbox, root, back.tip);
+  if (back.commits > 0) await writeNote(conductor, sandbox, { root, tip: back.tip, since });
   return {
     ref: back.ref,
     tip: back.tip,
@@ -211,6 +212,8 @@ export async function mergeBack(
     signal,
   });
   await conductor.journal(sandbox, 'merged', { kind: result.kind, tip: fetch.tip, into });
+  if (result.kind === 'merged' || result.kind === 'squashed')
+    await noteMerge(conductor, sandbox, { root, tip: fetch.tip, commit: result.commit! });
   // A policy that came home counts where it takes away, and waits for trust where it adds.
   await conductor.doors.policyChanged(({ record }) => record.repository?.root === root).catch(() => {});
   const policy = await policyOf(conductor.rooms.layout, sandbox.record).catch(() => null);

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sweepTemporary } from '../host/atomic-file.ts';
-import { buildsFolder, type Layout, sandboxesFolder } from '../host/layout.ts';
+import { archivesFolder, buildsFolder, type Layout, sandboxesFolder } from '../host/layout.ts';
 import { identify, isAlive, type ProcessId, signalProcess, whenGone } from '../host/processes.ts';
 import { Machine } from '../machine/machine.ts';
 import { keepCaches } from './build/caches.ts';
@@ -20,6 +20,7 @@ export async function reconcile(conductor: Conductor): Promise<void> {
   const { layout, storeFolders } = conductor.rooms;
   for (const folder of [
     sandboxesFolder(layout),
+    archivesFolder(layout),
     ...[
       storeFolders.templates,
       storeFolders.images,

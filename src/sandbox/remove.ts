@@ -4,6 +4,7 @@ import { rename, rm } from 'node:fs/promises';
 import { temporaryBeside } from '../host/atomic-file.ts';
 import { machineRuntimeFolder } from '../host/layout.ts';
 import { WarrenError } from '../protocol/error.ts';
+import { archive } from './archive.ts';
 import type { Conductor } from './conductor.ts';
 import { guestStatus } from './guest-git.ts';
 import type { Sandbox } from './sandboxes.ts';
@@ -30,6 +31,10 @@ export async function remove(
 /** The files of a sandbox whose machine is gone. The rename makes it vanish at once, whatever comes after. */
 export async function erase(conductor: Conductor, sandbox: Sandbox): Promise<void> {
   const { folder } = conductor.files(sandbox);
+  // What is not kept is missed later, and said so; a sandbox that cannot be removed is worse.
+  await archive(conductor.rooms.layout, sandbox.record).catch((error: Error) =>
+    console.error(`cannot keep the audit of sandbox ${sandbox.record.name}: ${error.message}`),
+  );
   const gone = temporaryBeside(folder);
   await rename(folder, gone);
   conductor.forget(sandbox);

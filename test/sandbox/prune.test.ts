@@ -81,6 +81,10 @@ const store: Inventory = {
     { id: '/d/old', bytes: 30, usedAtMs: NOW - 20 * DAY_MS },
     { id: '/d/new', bytes: 30, usedAtMs: NOW - DAY_MS },
   ],
+  archives: [
+    { id: '/a/old', bytes: 5, usedAtMs: NOW - 31 * DAY_MS },
+    { id: '/a/new', bytes: 5, usedAtMs: NOW - 8 * DAY_MS },
+  ],
 };
 const plan = (options: Partial<PruneOptions>) => planPrune(store, { ...DEFAULT, ...options }, NOW);
 
@@ -154,6 +158,13 @@ describe('prune', () => {
     assert.equal(images.includes('builtin'), false);
     assert.deepEqual([images.length, layers.length, names.length], [5, 7, 5]);
     assert.deepEqual(kernels, ['debian-6.12', 'k2', 'k0']);
+  });
+
+  it('keeps what tells how commits were made for 30 days, unless another age is named', () => {
+    for (const options of [{}, { all: true }, { keepBytes: 0 }])
+      assert.deepEqual(plan(options).archives, ['/a/old']);
+    assert.deepEqual(plan({ olderThanMs: 7 * DAY_MS }).archives, ['/a/old', '/a/new']);
+    assert.deepEqual(plan({ olderThanMs: 40 * DAY_MS }).archives, []);
   });
 
   it('keeps the name of an image that a sandbox lies over', () => {

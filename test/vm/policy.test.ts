@@ -139,9 +139,30 @@ describe('the policy of a sandbox', () => {
     );
     assert.equal(JSON.parse(audit.split('\n')[Number(seq) - 1]!).hash, hash);
 
+    const made = await warren.ok(['audit', 'commit', 'HEAD', '--json'], { cwd: repository });
+    const lines = made
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const { kind, records, broken, sandbox } = lines.pop();
+    assert.deepEqual(
+      [kind, records, broken, sandbox.removed],
+      ['commit', { first: 1, last: Number(seq) }, null, false],
+    );
+    assert.deepEqual(
+      lines.filter((each) => each.kind === 'request' && !each.begun).map((each) => each.status),
+      [403, 200],
+    );
+
     // Spoiled by hand: nothing may go out, and whoever asks is told.
     appendFileSync(join(repository, 'warren.json'), '{');
     await warren.fails(['policy', 'check', 'asking', 'a.example'], 'usage.settings');
+
+    await warren.ok(['rm', 'asking']);
+    const after = await warren.run(['audit', 'commit', 'HEAD'], { cwd: repository });
+    assert.equal(after.code, 0, after.stderr);
+    assert.match(after.stderr, /came home from sandbox "asking" \(removed since\), records 1 to \d+: whole/);
+    assert.match(after.stdout, /deny {2}GET http:\/\/host\.warren\.internal/);
   });
 
   it('`none` counts at once, `open` when it was trusted, and leads to public hosts only', async (t) => {

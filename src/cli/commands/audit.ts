@@ -1,9 +1,9 @@
-// `warren audit`, `audit verify`.
+// `warren audit`, `audit commit`, `audit verify`.
 
-import { readAudit, verifyAudit } from '../../client/policy.ts';
+import { readAudit, readCommitAudit, verifyAudit } from '../../client/policy.ts';
 import { whenReadersGo } from '../../host/pipe-readers.ts';
 import { WarrenError } from '../../protocol/error.ts';
-import type { AuditRecordView } from '../../protocol/policy.ts';
+import type { AuditRecordView, CommitAudit } from '../../protocol/policy.ts';
 import { AuditLines } from '../audit-line.ts';
 import { withClient } from '../context.ts';
 import { dim, plural, print, printJson, say } from '../terminal.ts';
@@ -61,6 +61,32 @@ export async function audit(name: string, flags: AuditFlags): Promise<void> {
   }
   if (shown === 0 && !flags.json)
     say(dim(flags.denied ? 'nothing was denied' : 'nothing has wanted out yet'));
+}
+
+/** With `--json`, a record a line, and after them what is known of the commit. */
+export async function commit(revision: string, flags: { json?: boolean; denied?: boolean }): Promise<number> {
+  const lines = new AuditLines();
+  const tell = (record: AuditRecordView) => {
+    const line = flags.json ? JSON.stringify(record) : lines.line(record);
+    if (line !== null) print(line);
+  };
+  const leave = new AbortController();
+  const onSignal = () => leave.abort();
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  const question = { path: process.cwd(), revision, denied: flags.denied === true };
+  const found = await withClient((client) => readCommitAudit(client.transport, question, leave.signal, tell));
+  if (flags.json) print(JSON.stringify({ kind: 'commit', ...found }));
+  else say(cameHome(found));
+  return found.broken === null ? 0 : 1;
+}
+
+function cameHome({ commit, noted, sandbox, records, forgotten, broken }: CommitAudit): string {
+  const how = commit === noted ? '' : ` with ${noted.slice(0, 12)}`;
+  const from = `sandbox "${sandbox.name}"${sandbox.removed ? ' (removed since)' : ` (${sandbox.id})`}`;
+  const what =
+    records === null ? 'which wanted nothing out for it' : `records ${records.first} to ${records.last}`;
+  const lost = forgotten === 0 ? '' : `; ${plural(forgotten, 'record')} of them not kept any more`;
+  return `${commit.slice(0, 12)} came home${how} from ${from}, ${what}${lost}${broken === null ? ': whole' : `\nNOT whole: ${broken}`}`;
 }
 
 function forgotten(first: number | null): string {

@@ -43,13 +43,14 @@ function listOf({ items }: PruneResult): string {
 }
 
 function summary(result: PruneResult): string {
-  const { templates, images, layers, kernels, caches, downloadsBytes, freedMib, leftMib } = result;
+  const { templates, images, layers, kernels, caches, archives, downloadsBytes, freedMib, leftMib } = result;
   const counts: [string[], string][] = [
     [templates, 'template'],
     [images, 'image'],
     [layers, 'layer'],
     [kernels, 'kernel'],
     [caches, 'build cache'],
+    [archives, 'audit archive'],
   ];
   const parts = counts.map(([ids, what]) => plural(ids.length, what));
   const verb = result.dryRun ? 'would remove' : 'removed';

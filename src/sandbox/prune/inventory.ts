@@ -6,6 +6,7 @@ import { buildCachesFolder, imageFiles } from '../../host/layout.ts';
 import { readJson } from '../../host/read-json.ts';
 import { filesOfImages, knownNames } from '../../image/index.ts';
 import type { TemplateView } from '../../protocol/api.ts';
+import { archives } from '../archive.ts';
 import type { Conductor } from '../conductor.ts';
 import { preparedOf } from '../prepare/preparation.ts';
 import type { Inventory, StoredCache, StoredName, StoredPart, StoredTemplate } from './plan.ts';
@@ -14,7 +15,7 @@ const BLOCK_BYTES = 512;
 
 export async function takeInventory(conductor: Conductor): Promise<Inventory> {
   const { storeFolders, layout } = conductor.rooms;
-  const [templates, names, images, layers, kernels, caches, downloads] = await Promise.all([
+  const [templates, names, images, layers, kernels, caches, downloads, archived] = await Promise.all([
     storedTemplates(conductor),
     storedNames(storeFolders.references),
     storedImages(storeFolders.images),
@@ -25,8 +26,9 @@ export async function takeInventory(conductor: Conductor): Promise<Inventory> {
       storedCaches(storeFolders.features, { staysLately: true }),
     ]),
     storedDownloads(storeFolders.downloads),
+    archives(layout),
   ]);
-  return { templates, names, images, layers, kernels, caches: caches.flat(), downloads };
+  return { templates, names, images, layers, kernels, caches: caches.flat(), downloads, archives: archived };
 }
 
 export function usedTemplates(conductor: Conductor): Map<string, string[]> {

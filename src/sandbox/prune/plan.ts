@@ -53,6 +53,8 @@ export interface Inventory {
   kernels: ReadonlyMap<string, StoredPart>;
   caches: readonly StoredCache[];
   downloads: readonly StoredCache[];
+  /** Of removed sandboxes: nothing makes them again. */
+  archives: readonly StoredCache[];
 }
 
 export interface PruneOptions {
@@ -73,11 +75,12 @@ export interface PrunePlan {
   kernels: string[];
   caches: string[];
   downloads: string[];
+  archives: string[];
   /** Of the store, afterwards. */
   leftBytes: number;
 }
 
-/** What a name stood for so lately is what the next `up` uses. */
+/** What a name stood for so lately is what the next `up` uses; archives are kept so long. */
 export const LATELY_MS = 30 * 24 * 3_600_000;
 /** Kernels as they were fetched: the next agent is put into one. */
 const FETCHED_KERNEL = /^debian-/;
@@ -87,6 +90,7 @@ interface Kept {
   names: Set<StoredName>;
   caches: Set<StoredCache>;
   downloads: Set<StoredCache>;
+  archives: Set<StoredCache>;
 }
 
 export function planPrune(store: Inventory, options: PruneOptions, nowMs: number): PrunePlan {
@@ -103,6 +107,7 @@ export function planPrune(store: Inventory, options: PruneOptions, nowMs: number
     kernels: without(store.kernels.keys(), kernels),
     caches: without(store.caches, kept.caches).map(({ id }) => id),
     downloads: without(store.downloads, kept.downloads).map(({ id }) => id),
+    archives: without(store.archives, kept.archives).map(({ id }) => id),
     leftBytes: bytes,
   };
 }
@@ -120,6 +125,7 @@ function chosen(store: Inventory, options: PruneOptions, nowMs: number): Kept {
     names: only(store.names, stays),
     caches: only(store.caches, stays),
     downloads: only(store.downloads, stays),
+    archives: only(store.archives, (one) => age(one, nowMs) < (olderThanMs ?? LATELY_MS)),
   });
   if (keepBytes !== null) return by(() => true);
   if (olderThanMs !== null) return by((one) => age(one, nowMs) < olderThanMs);
@@ -131,6 +137,7 @@ function chosen(store: Inventory, options: PruneOptions, nowMs: number): Kept {
     names,
     caches: only(store.caches, (one) => one.staysLately === true && isLate(one, nowMs)),
     downloads: new Set(),
+    archives: only(store.archives, (one) => isLate(one, nowMs)),
   };
 }
 
@@ -229,6 +236,7 @@ function needed(
     sizes(kept.templates) +
     sizes(kept.caches) +
     sizes(kept.downloads) +
+    sizes(kept.archives) +
     parts(images, store.images) +
     parts(layers, store.layers) +
     parts(kernels, store.kernels);

@@ -23,6 +23,7 @@ export async function prune(conductor: Conductor, request: PruneRequest): Promis
     layers: plan.layers,
     kernels: plan.kernels,
     caches: plan.caches,
+    archives: plan.archives,
     downloadsBytes: sum(items.filter(({ kind }) => kind === 'downloads')),
     freedMib: Math.round(bytes / 1024 ** 2),
     leftMib: Math.round((planned.leftBytes + sum(itemsOf(store, planned)) - bytes) / 1024 ** 2),
@@ -64,6 +65,7 @@ async function carryOut(conductor: Conductor, plan: PrunePlan, isAsItWas: () => 
     caches: await each(rest.caches, isAsItWas, remove),
     // Doors may be reading or writing them: what is open stays whole for them.
     downloads: await each(rest.downloads, () => true, remove),
+    archives: await each(rest.archives, () => true, remove),
     leftBytes: plan.leftBytes,
   };
   if (done.layers.length > 0) await forgetSteps(storeFolders.steps, storeFolders.layers);
@@ -89,7 +91,7 @@ async function forgetSteps(steps: string, layers: string): Promise<void> {
 /** For people. */
 function itemsOf(store: Inventory, plan: PrunePlan): PrunedItem[] {
   const named = new Map(store.names.map(({ image, name }) => [image, name]));
-  const gone = new Set([...plan.templates, ...plan.caches, ...plan.downloads]);
+  const gone = new Set([...plan.templates, ...plan.caches, ...plan.downloads, ...plan.archives]);
   const downloads = store.downloads.filter(({ id }) => gone.has(id));
   const item = (
     kind: PrunedItem['kind'],
@@ -111,6 +113,7 @@ function itemsOf(store: Inventory, plan: PrunePlan): PrunedItem[] {
     ...plan.layers.map((id) => item('layer', { id, ...store.layers.get(id)! })),
     ...plan.kernels.map((id) => item('kernel', { id, ...store.kernels.get(id)! })),
     ...store.caches.filter(({ id }) => gone.has(id)).map((each) => item('build-cache', each)),
+    ...store.archives.filter(({ id }) => gone.has(id)).map((each) => item('archive', each)),
     ...(downloads.length === 0
       ? []
       : [item('downloads', { id: `${downloads.length} files`, bytes: sum(downloads), usedAtMs })]),
