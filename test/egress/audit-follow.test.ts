@@ -9,7 +9,7 @@ import { after, describe, it } from 'node:test';
 import { AuditFile } from '../../src/egress/audit/audit-file.ts';
 import type { AuditEvent } from '../../src/egress/audit/event.ts';
 import { followAudit } from '../../src/egress/audit/follow.ts';
-import { lastAuditRecord } from '../../src/egress/audit/read.ts';
+import { lastAuditRecord, readAudit, verifyAudit } from '../../src/egress/audit/read.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'warren-follow-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -44,6 +44,41 @@ describe('an audit that is followed', () => {
       Array.from({ length: 60 }, (_, at) => at + 1),
     );
     assert.deepEqual(await lastAuditRecord(path), audit.position);
+    await audit.close();
+  });
+
+  it('is whole for who reads it while another writes and rotates', async () => {
+    const path = join(folder, 'busy.jsonl');
+    const audit = await AuditFile.open(path, { fileBytes: 2000, keptFiles: 8 });
+    const stop = new AbortController();
+    let last = 0;
+    const writing = (async () => {
+      while (last < 1500 && !stop.signal.aborted) {
+        // A reader that is behind by more than is kept misses what is not kept.
+        if (audit.position.seq - last < 20) await audit.write(event(audit.position.seq + 1));
+        else await new Promise((resolve) => setImmediate(resolve));
+      }
+      stop.abort();
+    })();
+    const reading = (async () => {
+      while (!stop.signal.aborted) {
+        const { broken } = await verifyAudit(path);
+        assert.equal(broken, null);
+        const seqs: number[] = [];
+        for await (const { seq } of readAudit(path)) seqs.push(seq);
+        const [first = 1] = seqs;
+        assert.deepEqual(
+          seqs,
+          seqs.map((_, at) => first + at),
+        );
+      }
+    })();
+    reading.catch(() => stop.abort());
+    for await (const { seq } of followAudit(path, stop.signal, 1)) {
+      assert.equal(seq, last + 1);
+      last = seq;
+    }
+    await Promise.all([writing, reading]);
     await audit.close();
   });
 

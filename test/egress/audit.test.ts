@@ -140,11 +140,9 @@ describe('an audit file', () => {
     writeFileSync(path, text);
     writeFileSync(
       headFile(path),
-      String(head)
-        .replace(/"hash": "./, '"hash": "x')
-        .replace('x', 'f'),
+      String(head).replace(/"hash": "(.)/, (_, digit) => `"hash": "${digit === '0' ? '1' : '0'}`),
     );
-    assert.match((await verifyAudit(path)).broken!.why, /not the record that was written|^is no head/);
+    assert.match((await verifyAudit(path)).broken!.why, /^is not the record that was written/);
     writeFileSync(headFile(path), 'x');
     assert.match((await verifyAudit(path)).broken!.why, /^is no head/);
   });

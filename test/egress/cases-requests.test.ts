@@ -19,6 +19,7 @@ import {
   type TestDoor,
   tlsOrigin,
 } from './fake-guest.ts';
+import { entryFrom } from './typed-words.ts';
 
 const closing: (() => unknown)[] = [];
 after(async () => {
@@ -146,8 +147,8 @@ describe('what would be asked, where nobody is', () => {
   });
 
   it('is told a machine without a name as an entry that can be taken', () => {
-    for (const allowWith of ['a.example', 'a.example:8443 --tcp', 'a.example:8080 --http --private']) {
-      const denied = { decision: 'deny', ruleId: null, reason: '', allowWith } as const;
+    for (const words of ['a.example', 'a.example:8443 --tcp', 'a.example:8080 --http --private']) {
+      const denied = { decision: 'deny', ruleId: null, reason: '', allowWith: entryFrom(words) } as const;
       const [, json = ''] = /"egress": (.*)$/.exec(denialHint(null, denied)[0]!) ?? [];
       assert.equal(
         parsePolicy({ egress: JSON.parse(json) }, { source: 'project', file: 'p' }).rules.length,

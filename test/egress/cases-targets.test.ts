@@ -164,15 +164,14 @@ for (const network of ['mediated', 'open'])
   });
 
 it('a name that leads to this computer tells what reaches a service here', async () => {
-  const denialHint = (verdict: object) => ('allowWith' in verdict ? [String(verdict.allowWith)] : []);
   const ask = async (over: Parameters<typeof door>[0]) => {
     const allow = [{ host: 'api.example', ports: [8080], protocol: 'http' }];
-    const opened = await door({ allow, denialHint, resolve: async () => ['127.0.0.1', '::1'], ...over });
+    const opened = await door({ allow, resolve: async () => ['127.0.0.1', '::1'], ...over });
     return await say(await opened.openName('api.example', 8080), GET('api.example:8080'));
   };
   const answer = await ask({});
   assert.match(answer, /reached as host\.warren\.internal:8080/);
-  assert.match(answer, /to allow it: --host-service 8080$/m);
+  assert.match(answer, /to allow it: warren policy allow test --host-service 8080$/m);
   for (const over of [
     { closedHostPorts: [8080] },
     { resolve: async () => ['127.0.0.1', '10.1.2.3'] },

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { entryFrom } from '../../src/egress/policy/typed.ts';
 import { PUBLIC, rawOrigin, readAll, say } from './fake-guest.ts';
 import { closing, door, echo, GET, gone, TCP } from './flow-door.ts';
+import { entryFrom } from './typed-words.ts';
 
 describe('a dial', () => {
   it('to a private address tells what would allow it; to this computer, under the name for that', async () => {

@@ -12,6 +12,7 @@ import { connectTcp } from '../../src/egress/flow/connect.ts';
 import type { DoorParts } from '../../src/egress/flow/parts.ts';
 import { type ServedEgress, serveEgress } from '../../src/egress/flow/serve.ts';
 import { SyntheticNames } from '../../src/egress/names/synthetic.ts';
+import { denialHint } from '../../src/egress/policy/hint.ts';
 import { createPolicy } from '../../src/egress/policy/judge.ts';
 import { parsePolicy } from '../../src/egress/policy/parse.ts';
 import { Authority, createAuthority } from '../../src/egress/tls/authority.ts';
@@ -81,8 +82,7 @@ export async function openDoor(options: DoorOptions = {}): Promise<TestDoor> {
       return to === undefined ? refusedSocket() : connectTcp('127.0.0.1', to, reading);
     },
     extraCa: [originCa.certificatePem],
-    denialHint: (verdict) =>
-      'allowWith' in verdict && verdict.allowWith ? [`warren policy allow test ${verdict.allowWith}`] : [],
+    denialHint: (verdict) => denialHint('test', verdict),
     ...rest,
   };
   const [theirs, ours] = await socketPair();

@@ -6,9 +6,9 @@ import { hostText } from '../../src/egress/names/canonical-host.ts';
 import { privately } from '../../src/egress/policy/allow-with.ts';
 import { createPolicy } from '../../src/egress/policy/judge.ts';
 import { parsePolicy } from '../../src/egress/policy/parse.ts';
-import { entryFrom } from '../../src/egress/policy/typed.ts';
 import type { Denied, RequestHead, RequestVerdict } from '../../src/egress/policy/verdict.ts';
 import { ask, policy, ruleset, to } from './policy-ask.ts';
+import { entryFrom, proposed } from './typed-words.ts';
 
 const head = (method: string, path: string): RequestHead => ({ method, path, headers: [] });
 const denied = (verdict: RequestVerdict): Denied => {
@@ -16,9 +16,9 @@ const denied = (verdict: RequestVerdict): Denied => {
   return verdict;
 };
 /** As the words would be pasted: for the sandbox, beside what is in force. */
-const pasted = (allowWith: string, beside: unknown[] = []) =>
+const pasted = (words: string, beside: unknown[] = []) =>
   createPolicy([
-    parsePolicy({ egress: { allow: [entryFrom(allowWith)] } }, { source: 'sandbox', file: 'this rule' }),
+    parsePolicy({ egress: { allow: [entryFrom(words)] } }, { source: 'sandbox', file: 'this rule' }),
     ruleset({ allow: beside }),
   ]);
 
@@ -63,7 +63,7 @@ const BESIDE: (null | object)[] = [
 
 describe('what would allow it', () => {
   it('is taken as it stands, and then allows that very request', () => {
-    let proposed = 0;
+    let count = 0;
     for (const host of HOSTS)
       for (const port of PORTS)
         for (const protocol of ['http', 'https'] as const)
@@ -80,12 +80,12 @@ describe('what would allow it', () => {
                 const before = policy({ allow: beside });
                 const verdict = before.judgeRequest(target, protocol, head(method, path));
                 if (verdict.decision === 'allow') continue;
-                const { allowWith } = denied(verdict);
-                if (allowWith === null) continue;
-                proposed++;
-                const what = `${method} ${protocol} ${hostText(target.host)}:${port} ${path}: ${allowWith}`;
-                assert.match(allowWith, /^(?:'[^'\u0000-\u001f]*'|[A-Za-z0-9._:/@%+,= -]+)+$/, what);
-                const after = pasted(allowWith, beside);
+                const words = proposed(denied(verdict));
+                if (words === null) continue;
+                count++;
+                const what = `${method} ${protocol} ${hostText(target.host)}:${port} ${path}: ${words}`;
+                assert.match(words, /^(?:'[^'\u0000-\u001f]*'|[A-Za-z0-9._:/@%+,= -]+)+$/, what);
+                const after = pasted(words, beside);
                 if (host === 'host.warren.internal')
                   assert.equal(after.judgeFlow(target).decision, 'allow', what);
                 else
@@ -95,14 +95,14 @@ describe('what would allow it', () => {
                     what,
                   );
               }
-    assert.ok(proposed > 1000, String(proposed));
+    assert.ok(count > 1000, String(count));
   });
 
   it('is as narrow as the rule that nearly allowed it, or is not told', () => {
     const near = policy({ allow: [{ host: 'api.example', methods: ['GET'], paths: ['/v1/*'] }] });
     const told = (method: string, path: string) => denied(ask(near, method, path));
-    assert.equal(told('POST', '/v1/x?q').allowWith, 'api.example --method POST --path /v1/x');
-    assert.equal(told('GET', '/a$b').allowWith, "api.example --method GET --path '/a$b'");
+    assert.equal(proposed(told('POST', '/v1/x?q')), 'api.example --method POST --path /v1/x');
+    assert.equal(proposed(told('GET', '/a$b')), "api.example --method GET --path '/a$b'");
     for (const [path, why] of [
       ['/v1/../x', /dot segment/],
       ['/v1//x', /empty segment/],
@@ -134,7 +134,7 @@ describe('what would allow it', () => {
       ['8.8.8.8', 443, 'https', '8.8.8.8'],
       ['[2606:4700::1]', 8443, 'https', "'[2606:4700::1]:8443'"],
     ] as const)
-      assert.equal(denied(none.judgeRequest(to(host, port), protocol, head('GET', '/'))).allowWith, words);
+      assert.equal(proposed(denied(none.judgeRequest(to(host, port), protocol, head('GET', '/')))), words);
   });
 
   it('is about git alone where git was denied', () => {
@@ -142,9 +142,9 @@ describe('what would allow it', () => {
     const fetch = '/acme/app.git/info/refs?service=git-upload-pack';
     const fetching = policy({ profiles: ['git-hosts'] });
     for (const by of [fetching, policy({})]) {
-      const { allowWith } = denied(ask(by, 'GET', push, 'github.com'));
-      assert.equal(allowWith, "github.com --path '/acme/app.git/*' --git-push 'refs/heads/warren/*'");
-      const after = pasted(allowWith);
+      const words = proposed(denied(ask(by, 'GET', push, 'github.com')))!;
+      assert.equal(words, "github.com --path '/acme/app.git/*' --git-push 'refs/heads/warren/*'");
+      const after = pasted(words);
       const sent = ask(after, 'POST', '/acme/app.git/git-receive-pack', 'github.com');
       assert.ok(sent.decision === 'allow');
       assert.deepEqual(sent.gitPush, { refs: 'refs/heads/warren/*' });
@@ -154,9 +154,9 @@ describe('what would allow it', () => {
       );
       assert.equal(ask(after, 'GET', fetch, 'github.com').decision, 'deny');
     }
-    const { allowWith } = denied(ask(policy({}), 'GET', fetch, 'git.example'));
-    assert.equal(allowWith, "git.example --path '/acme/app.git/*' --git-fetch");
-    assert.deepEqual(entryFrom(allowWith), {
+    const asked = denied(ask(policy({}), 'GET', fetch, 'git.example'));
+    assert.equal(proposed(asked), "git.example --path '/acme/app.git/*' --git-fetch");
+    assert.deepEqual(asked.allowWith, {
       host: 'git.example',
       paths: ['/acme/app.git/*'],
       git: { fetch: true },
@@ -172,10 +172,10 @@ describe('what would let a name lead to private addresses', () => {
       for (const order of [0, 1]) {
         const before = ask(policy({ allow: [plain] }), 'POST', '/ms', 'db.example');
         assert.ok(before.decision === 'allow' && !before.allowPrivate);
-        const words = privately(target, 'https', head('POST', '/ms'), before.onlyPaths === true)!;
-        const allow = order ? [entryFrom(words), plain] : [plain, entryFrom(words)];
+        const entry = privately(target, 'https', head('POST', '/ms'), before.onlyPaths === true)!;
+        const allow = order ? [entry, plain] : [plain, entry];
         const after = ask(policy({ allow }), 'POST', '/ms', 'db.example');
-        assert.ok(after.decision === 'allow' && after.allowPrivate, words);
+        assert.ok(after.decision === 'allow' && after.allowPrivate, JSON.stringify(entry));
       }
   });
 
@@ -191,7 +191,7 @@ describe('what would let a name lead to private addresses', () => {
 
   it('keeps the limits of the rule that let it through', () => {
     const words = (method: string, path: string, onlyPaths: boolean) =>
-      privately(target, 'https', head(method, path), onlyPaths);
+      proposed({ allowWith: privately(target, 'https', head(method, path), onlyPaths) });
     assert.equal(words('POST', '/ms?q', true), 'db.example --method POST --path /ms --private');
     assert.equal(words('POST', '/ms', false), 'db.example --method POST --private');
     assert.equal(

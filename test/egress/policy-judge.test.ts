@@ -7,6 +7,7 @@ import { createPolicy } from '../../src/egress/policy/judge.ts';
 import type { Source } from '../../src/egress/policy/rule.ts';
 import type { FlowVerdict, RequestVerdict } from '../../src/egress/policy/verdict.ts';
 import { ask, flow, policy, reason, ruleset, to } from './policy-ask.ts';
+import { proposed } from './typed-words.ts';
 
 describe('names', () => {
   it('match a wildcard at any depth below, and nothing beside', () => {
@@ -264,7 +265,7 @@ describe('connections', () => {
     assert.ok(http.decision === 'allow' && http.hostService === 3000);
     for (const port of [22, 443, 5433]) assert.equal(flow(by, 'host.warren.internal', port).decision, 'deny');
     const denied = flow(by, 'host.warren.internal', 22);
-    assert.ok(denied.decision === 'deny' && denied.allowWith === '--host-service 22');
+    assert.ok(denied.decision === 'deny' && proposed(denied) === '--host-service 22');
   });
 });
 
@@ -273,7 +274,7 @@ describe('a denial', () => {
     const by = policy({ allow: [{ host: 'api.example', methods: ['GET'] }, 'other.example:8443'] });
     const remedy = (verdict: FlowVerdict | RequestVerdict) => {
       assert.ok(verdict.decision === 'deny');
-      return verdict.allowWith;
+      return proposed(verdict);
     };
     assert.equal(remedy(flow(by, 'new.example')), 'new.example');
     assert.equal(remedy(flow(by, 'new.example', 8443)), 'new.example:8443');

@@ -7,8 +7,9 @@ import { entriesMeant, entryWords, meaningOf } from '../../src/egress/policy/fin
 import { createPolicy } from '../../src/egress/policy/judge.ts';
 import { withEntries, withoutEntries } from '../../src/egress/policy/lists.ts';
 import { parsePolicy } from '../../src/egress/policy/parse.ts';
-import { entryFrom, PLAIN } from '../../src/egress/policy/typed.ts';
+import { PLAIN } from '../../src/egress/policy/typed.ts';
 import { entryForQuestion, entryOf } from '../../src/egress/policy/write-entry.ts';
+import { entryFrom } from './typed-words.ts';
 
 const plain = PLAIN;
 const policyOf = (allow: unknown[], deny: unknown[] = []) =>

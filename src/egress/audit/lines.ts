@@ -2,6 +2,7 @@
 // held; it is told cut, and is no record.
 
 import { createReadStream } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import { MAX_LINE_BYTES } from './chain.ts';
 
 export interface Line {
@@ -13,7 +14,8 @@ export interface Line {
   open: boolean;
 }
 
-export async function* linesOf(path: string, start = 0): AsyncGenerator<Line> {
+/** A file that is handed over open stays open. */
+export async function* linesOf(file: string | FileHandle, start = 0): AsyncGenerator<Line> {
   let held = '';
   let end = start;
   const take = (chunk: Buffer, from: number, to: number) => {
@@ -21,7 +23,11 @@ export async function* linesOf(path: string, start = 0): AsyncGenerator<Line> {
     const room = MAX_LINE_BYTES + 1 - held.length;
     if (room > 0) held += chunk.toString('latin1', from, Math.min(to, from + room));
   };
-  for await (const chunk of createReadStream(path, { start }) as AsyncIterable<Buffer>) {
+  const stream =
+    typeof file === 'string'
+      ? createReadStream(file, { start })
+      : createReadStream('', { fd: file, autoClose: false, start });
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
     let from = 0;
     for (let at = chunk.indexOf(0x0a); at >= 0; at = chunk.indexOf(0x0a, from)) {
       take(chunk, from, at);

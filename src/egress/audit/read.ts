@@ -1,10 +1,9 @@
 // Reads the audit of a sandbox back: to show it, and to verify that nobody changed it.
 
-import { stat } from 'node:fs/promises';
-import { auditFiles } from './audit-file.ts';
 import { type AuditRecord, MAX_LINE_BYTES, openRecord, type Position } from './chain.ts';
 import { headFile, readHead } from './head.ts';
 import { linesOf } from './lines.ts';
+import { closeAll, type OpenedFile, openAudit } from './open-files.ts';
 
 /**
  * Every record that parses, oldest first; whole or not is `verifyAudit`'s question. `onOther`: what a line is that was
@@ -14,12 +13,17 @@ export async function* readAudit(
   path: string,
   onOther: (why: string) => void = () => {},
 ): AsyncGenerator<AuditRecord> {
-  for (const file of await auditFiles(path)) {
-    for await (const { text, open } of linesOf(file)) {
-      const record = openRecord(text, null);
-      if (!('broken' in record)) yield record;
-      else if (!open || file !== path || !isBegun(text)) onOther(record.broken);
+  const opened = await openAudit(path);
+  try {
+    for (const file of opened) {
+      for await (const { text, open } of linesOf(file.handle)) {
+        const record = openRecord(text, null);
+        if (!('broken' in record)) yield record;
+        else if (!open || file.path !== path || !isBegun(text)) onOther(record.broken);
+      }
     }
+  } finally {
+    await closeAll(opened);
   }
 }
 
@@ -37,15 +41,20 @@ export async function newestFrom(
 
 /** The newest that parses; null when there is none. */
 export async function lastAuditRecord(path: string): Promise<Position | null> {
-  for (const file of (await auditFiles(path)).reverse()) {
-    let last: Position | null = null;
-    for await (const { text } of linesOf(file)) {
-      const record = openRecord(text, null);
-      if (!('broken' in record)) last = { seq: record.seq, hash: record.hash };
+  const opened = await openAudit(path);
+  try {
+    for (const { handle } of opened.toReversed()) {
+      let last: Position | null = null;
+      for await (const { text } of linesOf(handle)) {
+        const record = openRecord(text, null);
+        if (!('broken' in record)) last = { seq: record.seq, hash: record.hash };
+      }
+      if (last) return last;
     }
-    if (last) return last;
+    return null;
+  } finally {
+    await closeAll(opened);
   }
-  return null;
 }
 
 export interface AuditVerdict {
@@ -57,34 +66,36 @@ export interface AuditVerdict {
   broken: { file: string; line: number; why: string } | null;
 }
 
-const TRIES = 3;
 const BEGIN = '{"seq":';
 
 /** Follows the chain from the oldest record that is kept to the newest, which must be as new as the head that was noted. */
 export async function verifyAudit(path: string): Promise<AuditVerdict> {
-  for (let tries = 1; ; tries++) {
-    const before = await standing(path);
-    const verdict = await follow(path);
-    // The door's process may have rotated them meanwhile.
-    if (!verdict.broken || tries === TRIES || before === (await standing(path))) return verdict;
+  // Before the records: it is never ahead of them.
+  const written = await readHead(path);
+  const opened = await openAudit(path);
+  try {
+    return await follow(path, opened, written);
+  } finally {
+    await closeAll(opened);
   }
 }
 
-async function follow(path: string): Promise<AuditVerdict> {
-  // Before the records: it is never ahead of them.
-  const written = await readHead(path);
+async function follow(
+  path: string,
+  files: readonly OpenedFile[],
+  written: Awaited<ReturnType<typeof readHead>>,
+): Promise<AuditVerdict> {
   let at: Position | null = null;
   let first: number | null = null;
   let forgotten = 0;
   let records = 0;
   let nr = 0;
-  const files = await auditFiles(path);
   const verdict = (file: string, line: number, why: string | null) => {
     return { records, first, head: at, broken: why === null ? null : { file, line, why } };
   };
-  for (const file of files) {
+  for (const { path: file, handle } of files) {
     nr = 0;
-    for await (const { text, open } of linesOf(file)) {
+    for await (const { text, open } of linesOf(handle)) {
       nr++;
       const record = openRecord(text, at);
       if ('broken' in record) {
@@ -101,20 +112,15 @@ async function follow(path: string): Promise<AuditVerdict> {
   }
   if (written && 'broken' in written) return verdict(headFile(path), 0, written.broken);
   if (first !== null && first > forgotten + 1)
-    return verdict(files[0]!, 1, `has number ${first}, and nothing tells of those before`);
+    return verdict(files[0]!.path, 1, `has number ${first}, and nothing tells of those before`);
   if (written && written.seq > (at?.seq ?? 0))
     return at === null
       ? verdict(path, 0, `has no record, though number ${written.seq} was written`)
-      : verdict(files.at(-1)!, nr, `is the last, though number ${written.seq} was written`);
+      : verdict(files.at(-1)!.path, nr, `is the last, though number ${written.seq} was written`);
   return verdict(path, 0, null);
 }
 
 /** The door is writing it, or was ended while it did: it was answered to nobody. */
 function isBegun(text: string): boolean {
   return (text.startsWith(BEGIN) || BEGIN.startsWith(text)) && text.length <= MAX_LINE_BYTES;
-}
-
-async function standing(path: string): Promise<string> {
-  const files = await auditFiles(path);
-  return (await Promise.all(files.map((file) => stat(file).catch(() => null)))).map((at) => at?.ino).join();
 }

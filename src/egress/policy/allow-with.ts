@@ -1,5 +1,5 @@
-// What would allow what was denied, to paste behind `warren policy allow NAME`: it is taken as it stands, allows what was
-// asked, and no more than can be helped. Null where no rule can, or should. Methods and paths were chosen by a guest
+// The rule that would allow what was denied: it is taken as it stands, allows what was asked, and no more than can be
+// helped. Null where no rule can, or should. Methods and paths were chosen by a guest
 // (hostile); at most 200 characters of a path are shown.
 
 import { isLoopback } from '../names/address.ts';
@@ -7,17 +7,18 @@ import { hostText } from '../names/canonical-host.ts';
 import { vetAddresses } from '../names/vetting.ts';
 import { gitRequest, isEncoded } from './git.ts';
 import { patternObjection, withoutQuery } from './path.ts';
-import { HOST_SERVICE_NAME, REFUSED_METHODS } from './rule.ts';
-import { PLAIN, type Typed, typedText } from './typed.ts';
+import { type Entry, HOST_SERVICE_NAME, REFUSED_METHODS } from './rule.ts';
+import { PLAIN, type Typed } from './typed.ts';
 import { type Protocol, type RequestHead, type Target, USUAL_PORTS } from './verdict.ts';
 import { parseWhere } from './where.ts';
+import { entryOf } from './write-entry.ts';
 
 const MAX_PATH_CHARS = 200;
 /** A sandbox works on a branch under it. */
 export const PUSHED_REFS = 'refs/heads/warren/*';
 
 /** `head`: of a request, when a rule is to let no other through. Null for `protocol`: what is usual at that port. */
-export function allowWith(target: Target, protocol: Protocol | null, head?: RequestHead): string | null {
+export function allowWith(target: Target, protocol: Protocol | null, head?: RequestHead): Entry | null {
   const limits = head === undefined ? PLAIN : limitsFor(head);
   return limits === null ? null : written(target, protocol, limits);
 }
@@ -28,7 +29,7 @@ export function privately(
   protocol: 'http' | 'https',
   head: RequestHead,
   onlyPaths: boolean,
-): string | null {
+): Entry | null {
   const isNarrow = onlyPaths || gitRequest(head) !== null;
   const limits = limitsFor(isNarrow ? head : { ...head, path: '/' });
   if (limits === null) return null;
@@ -36,8 +37,8 @@ export function privately(
 }
 
 /** For a name that leads to this computer's loopback: under its own name, the same service may be reached. */
-export function hostService(port: number): string {
-  return `--host-service ${port}`;
+export function hostService(port: number): Entry {
+  return { hostService: port };
 }
 
 /** Why no rule can be about this request alone; null when one can. */
@@ -65,7 +66,7 @@ function limitsFor(head: RequestHead): Limits | null {
   return { paths, git: kind === 'fetch' ? { fetch: true, push: null } : { fetch: false, push: PUSHED_REFS } };
 }
 
-function written({ host, port }: Target, protocol: Protocol | null, limits: Limits): string | null {
+function written({ host, port }: Target, protocol: Protocol | null, limits: Limits): Entry | null {
   const spoken = protocol ?? (port === 80 ? 'http' : 'https');
   if (host.kind === 'name' && host.name === HOST_SERVICE_NAME) return hostService(port);
   // A port 80 is taken for plain HTTP.
@@ -77,7 +78,7 @@ function written({ host, port }: Target, protocol: Protocol | null, limits: Limi
   }
   const isUsual = port === USUAL_PORTS[spoken] && spoken !== 'http';
   const isSaid = spoken === 'https' || (spoken === 'http' && port === 80);
-  return typedText(isUsual ? hostText(host) : `${hostText(host)}:${port}`, {
+  return entryOf(isUsual ? hostText(host) : `${hostText(host)}:${port}`, {
     ...PLAIN,
     ...limits,
     protocol: isSaid ? null : spoken,

@@ -7,6 +7,7 @@ import type { CheckResult } from '../../protocol/policy.ts';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
 import { chooseProtocol } from '../flow/classify.ts';
 import { canonicalHost, parsePort } from '../names/canonical-host.ts';
+import { entryWords } from './find-rules.ts';
 import type { RuledPolicy } from './judge.ts';
 import { closedReason } from './reason.ts';
 import { HOST_SERVICE_NAME } from './rule.ts';
@@ -107,7 +108,7 @@ function resultOf(verdict: RequestVerdict): Checked {
     decision,
     ruleId,
     reason: verdict.reason,
-    allowWith: 'allowWith' in verdict ? verdict.allowWith : null,
+    allowWith: verdict.allowWith && entryWords(verdict.allowWith),
   };
 }
 

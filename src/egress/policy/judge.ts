@@ -11,7 +11,7 @@ import { gitRequest } from './git.ts';
 import { requestObjection } from './objection.ts';
 import { ambiguity, matchesPath } from './path.ts';
 import { deniedBy, nearly, nothingAllows, requestText, targetText } from './reason.ts';
-import { HOST_SERVICE_NAME, type Network, type Rule, type Ruleset, SOURCES } from './rule.ts';
+import { type Entry, HOST_SERVICE_NAME, type Network, type Rule, type Ruleset, SOURCES } from './rule.ts';
 import { RuleIndex } from './rule-index.ts';
 import type {
   Allowed,
@@ -147,7 +147,7 @@ function furthest(rules: readonly Rule[], target: Target): Rule {
 }
 
 /** The whole host, except to git: what git wants there is known. */
-function forRequest(target: Target, protocol: 'http' | 'https', head: RequestHead): string | null {
+function forRequest(target: Target, protocol: 'http' | 'https', head: RequestHead): Entry | null {
   return allowWith(target, protocol, gitRequest(head) === null ? undefined : head);
 }
 
@@ -213,7 +213,7 @@ function isOpenFor({ network }: State, { host }: Target): boolean {
 }
 
 /** An answer of a person never opens private addresses or the host. */
-function ask(state: State, { host }: Target, what: string, remedy: string | null): Asked | null {
+function ask(state: State, { host }: Target, what: string, remedy: Entry | null): Asked | null {
   if (!state.ask || !isPublic(host)) return null;
   const reason = `${what}: no rule allows it, and somebody is asked`;
   return { decision: 'ask', ruleId: null, reason, allowWith: remedy };

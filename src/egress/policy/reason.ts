@@ -5,7 +5,7 @@ import { sanitizeLine } from '../../protocol/sanitize.ts';
 import { hostText } from '../names/canonical-host.ts';
 import { allowWith, unnameable } from './allow-with.ts';
 import { withoutQuery } from './path.ts';
-import type { Rule } from './rule.ts';
+import type { Entry, Rule } from './rule.ts';
 import { type Denied, type RequestHead, type Target, USUAL_PORTS } from './verdict.ts';
 
 export function targetText({ host, port }: Target): string {
@@ -29,7 +29,7 @@ export function deniedBy(rule: Rule, what: string): Denied {
   };
 }
 
-export function nothingAllows(what: string, remedy: string | null, otherPorts: number[] = []): Denied {
+export function nothingAllows(what: string, remedy: Entry | null, otherPorts: number[] = []): Denied {
   const only =
     otherPorts.length === 0 ? '' : `; only port ${otherPorts.slice(0, 8).join(', ')} is allowed there`;
   return { decision: 'deny', ruleId: null, reason: `${what}: no rule allows it${only}`, allowWith: remedy };

@@ -2,6 +2,7 @@
 // out of them by the strict parsers of this room.
 
 import type { Host } from '../names/host.ts';
+import type { Entry } from './rule.ts';
 
 /** How a rule lets a flow through. `https` is intercepted and judged request by request. */
 export type Protocol = 'http' | 'https' | 'tls-passthrough' | 'tcp';
@@ -56,8 +57,8 @@ export interface Denied {
   ruleId: string | null;
   /** For the person: what was asked and why not, one line, already safe to print. */
   reason: string;
-  /** What would allow it, to paste, without the sandbox's name: `example.com`, `example.com:8443 --tcp`. */
-  allowWith: string | null;
+  /** The rule that would allow it; null where none can, or should. */
+  allowWith: Entry | null;
 }
 
 export interface Asked {
@@ -65,7 +66,7 @@ export interface Asked {
   ruleId: string | null;
   reason: string;
   /** As of a denial, for when nobody says yes. */
-  allowWith: string | null;
+  allowWith: Entry | null;
 }
 
 /** What became of a question. Only `true` lets anything through. */

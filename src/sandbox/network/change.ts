@@ -12,17 +12,18 @@ import { closedReason } from '../../egress/policy/reason.ts';
 import type { Entry } from '../../egress/policy/rule.ts';
 import { followed } from '../../egress/policy/trust.ts';
 import { entryForQuestion, entryOf } from '../../egress/policy/write-entry.ts';
-import { doorFiles, projectFiles, sandboxFiles } from '../../host/layout.ts';
+import { doorFiles, sandboxFiles } from '../../host/layout.ts';
 import { WarrenError } from '../../protocol/error.ts';
-import type { Answer, RuleScope, RulesRequest, RulesResult, TrustView } from '../../protocol/policy.ts';
+import type { Answer, RulesRequest, RulesResult, TrustView } from '../../protocol/policy.ts';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
 import type { Conductor } from '../conductor.ts';
 import type { Sandbox } from '../sandboxes.ts';
+import { editRules, rootOf } from './edit-rules.ts';
 import { policyFiles } from './look.ts';
 import { policyOf, projectPolicy } from './policy.ts';
 import { remedyFor } from './remedy.ts';
 import { removeRules } from './remove.ts';
-import { type RulesFile, readRulesFile, writeRulesFile } from './rules-file.ts';
+import { readRulesFile, writeRulesFile } from './rules-file.ts';
 
 const MOVE_NAMES =
   'name the port of the service itself; stable names go elsewhere with "namesPort" in config.json';
@@ -33,7 +34,7 @@ export async function changeRules(
   sandbox: Sandbox,
   request: RulesRequest,
 ): Promise<RulesResult> {
-  if (request.remove) return await removeRules(conductor, sandbox, request, editRules);
+  if (request.remove) return await removeRules(conductor, sandbox, request);
   const { name } = sandbox.record;
   const { effect, scope } = request;
   const entries: Entry[] = [
@@ -117,39 +118,6 @@ export async function trust(conductor: Conductor, sandbox: Sandbox, digest: stri
   await conductor.doors.policyChanged(({ record }) => record.repository?.root === root);
 }
 
-export type EditRules = typeof editRules;
-
-async function editRules(
-  conductor: Conductor,
-  sandbox: Sandbox,
-  scope: RuleScope,
-  how: { effect: 'allow' | 'deny'; removed?: true },
-  change: (rules: RulesFile) => { lists: RulesFile; changed: Entry[] },
-): Promise<Entry[]> {
-  const { layout } = conductor.rooms;
-  const { id, repository } = sandbox.record;
-  const file =
-    scope === 'sandbox'
-      ? doorFiles(sandboxFiles(layout, id).folder).policy
-      : projectFiles(layout, rootOf(sandbox.record)).policy;
-  const changed = await conductor.exclusively(
-    `policy ${scope === 'sandbox' ? id : repository!.root}`,
-    async () => {
-      const { lists, changed } = change(await readRulesFile(file));
-      parsePolicy({ egress: { allow: lists.allow, deny: lists.deny } }, { source: scope, file });
-      if (changed.length > 0) await writeRulesFile(file, lists);
-      return changed;
-    },
-  );
-  if (changed.length > 0) {
-    await conductor.journal(sandbox, 'policy-changed', { scope, ...how, entries: changed });
-    await conductor.doors.policyChanged(({ record }) =>
-      scope === 'sandbox' ? record.id === id : record.repository?.root === repository?.root,
-    );
-  }
-  return changed;
-}
-
 /** A rule that allows is not enough where another denies. */
 async function stillDenied(
   conductor: Conductor,
@@ -170,15 +138,6 @@ async function stillDenied(
 
 function refused(what: string, why: string, remedy: string): WarrenError {
   return new WarrenError({ code: 'usage.policy', message: `cannot allow ${what}: ${why}`, remedy });
-}
-
-function rootOf({ name, repository }: Sandbox['record']): string {
-  if (repository) return repository.root;
-  throw new WarrenError({
-    code: 'sandbox.no-repository',
-    message: `sandbox "${name}" has no repository, so it belongs to no project`,
-    remedy: `for this sandbox alone: warren policy allow ${name} HOST`,
-  });
 }
 
 function digestOf(value: unknown): string {

@@ -11,7 +11,7 @@ import type { RulesRequest, RulesResult } from '../../protocol/policy.ts';
 import { sanitizeLine } from '../../protocol/sanitize.ts';
 import type { Conductor } from '../conductor.ts';
 import type { Sandbox } from '../sandboxes.ts';
-import type { EditRules } from './change.ts';
+import { editRules } from './edit-rules.ts';
 import { policyOf } from './policy.ts';
 
 const MAX_TOLD = 8;
@@ -21,12 +21,11 @@ export async function removeRules(
   conductor: Conductor,
   sandbox: Sandbox,
   request: RulesRequest,
-  edit: EditRules,
 ): Promise<RulesResult> {
   const { effect, scope } = request;
   const { name } = sandbox.record;
   const missed: string[] = [];
-  const changed = await edit(conductor, sandbox, scope, { effect, removed: true }, (rules) => {
+  const changed = await editRules(conductor, sandbox, scope, { effect, removed: true }, (rules) => {
     const wanted: [string, Entry[]][] = [
       ...request.hosts.map((host): [string, Entry[]] => [
         host,
