@@ -3,13 +3,13 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { chmod, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { DefaultEnvironment } from '../environment/index.ts';
 import { makeFolderAtomic } from '../host/atomic-file.ts';
 import { imageFiles, storeFolders } from '../host/layout.ts';
+import { makeWorkFolder } from '../host/work-folder.ts';
 import { WarrenError } from '../protocol/error.ts';
 import { customizeHooks, LAYER_IN_ROOT } from './debian-root.ts';
 import { mmdebstrap } from './debootstrap.ts';
@@ -41,7 +41,7 @@ async function build(folder: string, { environment, signal, onProgress }: Defaul
   const files = imageFiles(folder);
   const layer = files.layer(0);
   // mmdebstrap copies the layer out of its namespace into a folder that its root, who is not us, may enter.
-  const exchange = await mkdtemp(join(tmpdir(), 'warren-image-'));
+  const exchange = await makeWorkFolder('image');
   await chmod(exchange, 0o777);
   try {
     onProgress?.({ step: 'building the default environment' });

@@ -2,11 +2,11 @@
 // kernel. The verdict comes from a timed boot and is kept per host boot, VMM version and kernel.
 
 import { constants } from 'node:fs';
-import { access, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { access, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeJsonAtomic } from '../host/atomic-file.ts';
 import { machineSockets } from '../host/layout.ts';
+import { makeWorkFolder } from '../host/work-folder.ts';
 import type { BoxOptions } from './confine.ts';
 import type { Accelerator, Driver, DriverFound, MachineSpec } from './driver.ts';
 import { end, launch } from './launch.ts';
@@ -50,7 +50,7 @@ async function tryKvm(probe: AcceleratorProbe): Promise<Accelerator> {
       why: missing ? '/dev/kvm is not there' : `/dev/kvm may not be opened by uid ${process.getuid?.()}`,
     };
   }
-  const folder = await mkdtemp(join(tmpdir(), 'warren-kvm-'));
+  const folder = await makeWorkFolder('kvm');
   try {
     return await trialBoot(probe, folder);
   } finally {

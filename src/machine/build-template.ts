@@ -3,24 +3,13 @@
 // template: its memory and disk are copied, and the copy goes on from there.
 
 import { randomBytes } from 'node:crypto';
-import {
-  chmod,
-  mkdir,
-  mkdtemp,
-  open,
-  readdir,
-  readFile,
-  rm,
-  stat,
-  truncate,
-  writeFile,
-} from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, mkdir, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolderAtomic } from '../host/atomic-file.ts';
 import { ensureRoom } from '../host/disk-space.ts';
 import { machineSockets, templateFiles } from '../host/layout.ts';
 import { run } from '../host/run.ts';
+import { makeWorkFolder } from '../host/work-folder.ts';
 import { WarrenError } from '../protocol/error.ts';
 import type { BoxOptions } from './confine.ts';
 import type { Accelerator, Driver, DriverFound, Layer, MachineSpec } from './driver.ts';
@@ -70,7 +59,7 @@ export interface TemplateRequest {
 export async function buildTemplate(request: TemplateRequest): Promise<Template> {
   const { key, folder, signal, onProgress = () => {} } = request;
   const id = `${templateDigest(key)}.${randomBytes(4).toString('hex')}`;
-  const runtime = await mkdtemp(join(tmpdir(), 'warren-template-'));
+  const runtime = await makeWorkFolder('template');
   const startedMs = performance.now();
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });

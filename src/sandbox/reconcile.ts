@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { sweepTemporary } from '../host/atomic-file.ts';
 import { archivesFolder, buildsFolder, type Layout, sandboxesFolder } from '../host/layout.ts';
 import { identify, isAlive, type ProcessId, signalProcess, whenGone } from '../host/processes.ts';
+import { sweepWorkFolders } from '../host/work-folder.ts';
 import { Machine } from '../machine/machine.ts';
 import { keepCaches } from './build/caches.ts';
 import type { Conductor } from './conductor.ts';
@@ -33,6 +34,7 @@ export async function reconcile(conductor: Conductor): Promise<void> {
   ]) {
     await sweepTemporary(folder);
   }
+  await sweepWorkFolders();
   await endBuilds(layout);
   const { records, corrupt } = await readRecords(layout);
   await Promise.all(records.map((record) => take(conductor, record)));

@@ -2,9 +2,16 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { describe, it } from 'node:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
 import { commandsScript, quoteWord, withUserEnvironment } from '../../src/environment/devcontainer/index.ts';
 import { randomFrom } from '../fuzz/mutate.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'warren-script-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const temporary = () => mkdtempSync(join(folder, 'x-'));
 
 describe('lifecycle commands', () => {
   const shells = ['/bin/sh', '/bin/bash'];
@@ -46,7 +53,7 @@ describe('lifecycle commands', () => {
       // Each waits for the other's word: one after the other would never end.
       const meet = (mine: string, other: string) =>
         `touch "$D/${mine}"; while [ ! -e "$D/${other}" ]; do sleep 0.01; done; echo met; printf 'no newline'`;
-      const D = spawnSync('mktemp', ['-d'], { encoding: 'utf8' }).stdout.trim();
+      const D = temporary();
       const met = run(commandsScript([{ a: meet('x', 'y'), "b's": meet('y', 'x') }], 'N0nce'), { D }, shell);
       assert.equal(met.status, 0, met.stdout);
       assert.deepEqual(met.stdout.trim().split('\n').sort(), [
@@ -78,7 +85,7 @@ describe('lifecycle commands', () => {
 
   it('of an object end when they end, and what they left running goes on', () => {
     for (const shell of shells) {
-      const D = spawnSync('mktemp', ['-d'], { encoding: 'utf8' }).stdout.trim();
+      const D = temporary();
       const left = `(while [ ! -e "$D/seen" ]; do sleep 0.01; done; for i in 1 2 3; do echo more; sleep 0.01; done; echo alive > "$D/alive") & echo begun`;
       const { status, stdout } = run(
         `${commandsScript([{ server: left }], 'N0nce')}; : > "$D/seen"; while [ ! -s "$D/alive" ]; do sleep 0.01; done`,
@@ -98,7 +105,7 @@ describe('lifecycle commands', () => {
       ['exit() { :; }; exec() { :; }', /^(?:the start-up files.*\n)?$/],
       ['set -eu', /^$/],
     ] as const) {
-      const home = spawnSync('mktemp', ['-d'], { encoding: 'utf8' }).stdout.trim();
+      const home = temporary();
       spawnSync('/bin/sh', ['-c', 'printf %s "$1" > "$2/.profile"', 'x', profile, home]);
       const script = withUserEnvironment(commandsScript(['echo ran >> "$HOME/ran"; pwd; (exit 7)'], 'N'), {
         userEnvProbe: 'loginShell',
@@ -117,7 +124,7 @@ describe('lifecycle commands', () => {
   });
 
   it('run with what the user’s shell sets, and remoteEnv over it', () => {
-    const home = spawnSync('mktemp', ['-d'], { encoding: 'utf8' }).stdout.trim();
+    const home = temporary();
     spawnSync('/bin/sh', [
       '-c',
       `echo 'export LOGIN=yes PATH="/probed:$PATH"; echo noise; echo noise >&2' > "$1/.profile"; echo 'export RC=yes' > "$1/.bashrc"`,
