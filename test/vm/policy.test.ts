@@ -120,6 +120,8 @@ describe('the policy of a sandbox', () => {
       'asking',
       `echo '{ "egress": { "allow": ["evil.example"], "deny": ["a.example"] } }' > warren.json && git commit -qam wide`,
     );
+    // The commit that the merge makes is told of as well as what it merged.
+    warren.git(repository, 'commit', '--allow-empty', '-qm', 'of my own');
     const merged = await warren.run(['merge', 'asking'], { cwd: repository });
     assert.equal(merged.code, 0, merged.stderr);
     assert.match(merged.stderr, /warren\.json has changed: .*: warren policy trust asking$/m);
