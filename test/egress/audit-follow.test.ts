@@ -74,12 +74,16 @@ describe('an audit that is followed', () => {
       }
     })();
     reading.catch(() => stop.abort());
-    for await (const { seq } of followAudit(path, stop.signal, 1)) {
-      assert.equal(seq, last + 1);
-      last = seq;
+    try {
+      for await (const { seq } of followAudit(path, stop.signal, 1)) {
+        assert.equal(seq, last + 1);
+        last = seq;
+      }
+    } finally {
+      stop.abort();
+      await Promise.all([writing, reading]);
+      await audit.close();
     }
-    await Promise.all([writing, reading]);
-    await audit.close();
   });
 
   it('waits for a file that is not there yet, and for the end of a line', async () => {
