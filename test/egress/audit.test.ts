@@ -220,14 +220,33 @@ describe('an audit file', () => {
     assert.ok(first! > 1);
   });
 
+  it('forgets nothing that was out before the rest was denied', async () => {
+    const path = newPath();
+    const file = await AuditFile.open(path, { fileBytes: 4000, keptFiles: 2 });
+    for (let nr = 0; nr < 60; nr++)
+      await file.write({
+        ...{ kind: 'request', flow: 1, request: nr, host: 'leak.example', port: 443, decision: 'deny' },
+        ...{ ruleId: null, reason: 'its body broke a rule', protocol: 'https', method: 'PUT', path: '/' },
+        ...{ status: 403, bytesUp: nr % 2 === 0 ? 1000 : 0, bytesDown: 0, durationMs: 1, secrets: [] },
+      });
+    await file.close();
+    let told: AuditRecord | undefined;
+    for await (const record of readAudit(path)) if (record.kind === 'notice') told = record;
+    assert.ok(told?.kind === 'notice' && told.forgotten);
+    const { denied, through, last } = told.forgotten;
+    const [host, , times, bytes] = through[0]!;
+    assert.deepEqual([through.length, host, bytes], [1, 'leak.example', times * 1000]);
+    assert.ok(Math.abs(denied - times) <= 1 && denied + times <= last);
+  });
+
   it('says of what it does not keep where anything was let through, however much is denied', async () => {
     const path = newPath();
     const limits = { fileBytes: 6000, keptFiles: 2 };
     let file = await AuditFile.open(path, limits);
     const request = (host: string, decision: 'allow' | 'deny'): AuditEvent => ({
       ...{ kind: 'request', flow: 1, request: 1, host, port: 443, decision, ruleId: null, reason: null },
-      ...{ protocol: 'https', method: 'PUT', path: '/', status: 200, bytesUp: 1000, bytesDown: 0 },
-      ...{ durationMs: 1, secrets: [] },
+      ...{ protocol: 'https', method: 'PUT', path: '/', status: 200, bytesDown: 0 },
+      ...{ bytesUp: decision === 'allow' ? 1000 : 0, durationMs: 1, secrets: [] },
     });
     for (let nr = 0; nr < 100; nr++) {
       await file.write({ ...(request('leak.example', 'allow') as RequestEvent), begun: true });

@@ -137,12 +137,30 @@ describe('a secret through the door', () => {
   });
 
   it('breaks a long body off when it is not for that host', async () => {
-    const { seen, ask, notices } = await setUp({ body: true });
-    const chunk = `${PLACEHOLDER.length.toString(16)}\r\n${PLACEHOLDER}\r\n`;
+    const { seen, ask, door, notices } = await setUp({ body: true });
+    const long = `${(60_000).toString(16)}\r\n${'x'.repeat(60_000)}\r\n`.repeat(20);
+    const chunk = `${long}${PLACEHOLDER.length.toString(16)}\r\n${PLACEHOLDER}\r\n`;
     const answer = await ask(OTHER, 'POST / HTTP/1.1\r\nTransfer-Encoding: chunked', `${chunk}0\r\n\r\n`);
     assert.match(answer, / 403 /);
     assert.deepEqual(seen, []);
     assert.deepEqual(notices(), ['secret-misuse']);
+    const [event] = door.ended('request') as RequestEvent[];
+    assert.ok(event!.decision === 'deny' && event!.bytesUp >= 100_000, 'what was out before is told');
+  });
+
+  it('is put into 8 places of a head, and not into more', async () => {
+    const { seen, ask, notices } = await setUp({ query: true });
+    const places = (many: number) => Array(many).fill(PLACEHOLDER).join(' ');
+    const basic = (many: number) => `Authorization: Basic ${Buffer.from(places(many)).toString('base64')}`;
+    await ask(OWN, `GET / HTTP/1.1\r\nX-Key: ${places(8)}`);
+    assert.equal(seen[0]!.headers['x-key'], Array(8).fill(REAL).join(' '));
+    for (const head of [
+      `GET / HTTP/1.1\r\nX-Key: ${places(9)}`,
+      `GET / HTTP/1.1\r\n${basic(9)}`,
+      `GET /?${places(4).replaceAll(' ', '&')} HTTP/1.1\r\nX-Key: ${places(3)}\r\n${basic(2)}`,
+    ])
+      assert.match(await ask(OWN, head), / 403 [\s\S]*more than 8 places/);
+    assert.deepEqual([seen.length, notices()], [1, Array(3).fill('secret-misuse')]);
   });
 
   it('does not go into a body that was not opted in, or is compressed', async () => {
