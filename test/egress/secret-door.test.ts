@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import { after, describe, it } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import type { RequestEvent } from '../../src/egress/audit/event.ts';
 import type { SecretBinding } from '../../src/egress/secret/binding.ts';
 import { makePlaceholder } from '../../src/egress/secret/placeholder.ts';
@@ -187,6 +188,31 @@ describe('a secret through the door', () => {
       assert.match(answer, new RegExp(`${PLACEHOLDER}"\\}`));
       assert.ok(!answer.includes(REAL));
     }
+  });
+
+  it('is found in what a guest would rather have compressed', async () => {
+    const { ask, seen } = await setUp({ body: true }, (one, _, response) => {
+      const text = `was ${one.headers['x-key'] ?? one.body}`;
+      const isPlain = one.headers['accept-encoding'] === 'identity';
+      if (!isPlain) response.setHeader('content-encoding', 'gzip');
+      response.end(isPlain ? text : gzipSync(text));
+    });
+    const more = '\r\nAccept-Encoding: gzip\r\naccept-encoding: br';
+    const known = post(PLACEHOLDER, 'text/plain', more);
+    assert.match(await ask(OWN, known, PLACEHOLDER), new RegExp(`was ${PLACEHOLDER}\r`));
+    assert.match(
+      await ask(OWN, `GET / HTTP/1.1\r\nX-Key: ${PLACEHOLDER}${more}`),
+      new RegExp(`was ${PLACEHOLDER}\r`),
+    );
+    // It may be kept there, and asked for without anything to put in.
+    assert.match(await ask(OWN, `GET / HTTP/1.1\r\nX-Key: ${more}`), /was \r/);
+    assert.deepEqual(
+      seen.map(({ headers }) => headers['accept-encoding']),
+      Array(3).fill('identity'),
+    );
+    const { ask: askOther, seen: bySomeone } = await setUp();
+    await askOther(OWN, `GET / HTTP/1.1${more}`);
+    assert.deepEqual(bySomeone[0]!.headers['accept-encoding'], 'gzip, br');
   });
 
   const types: [string, string | null][] = [

@@ -15,7 +15,7 @@ import type { HttpFlow } from './http-flow.ts';
 import { headBytes, passBody, passResponse } from './pass.ts';
 import { prepare, refusalOf, type SecretRefusal, shapeBody, tellMisuse } from './prepare.ts';
 import { denial, failure, type Refusal } from './refusal.ts';
-import { scrubbed } from './scrub.ts';
+import { askedPlain, scrubbed } from './scrub.ts';
 
 interface Trace {
   nr: number;
@@ -152,7 +152,13 @@ async function send(
     if (call.gone) return null;
     const { used } = prepared;
     trace.secrets = used;
-    const shapedHead = { ...prepared.outgoing, ...(shaped && { body: shaped.outgoing }) };
+    const { secrets } = flow.door.parts;
+    const isSearched = shaped !== null || Boolean(secrets?.scrub?.(flow.target));
+    const shapedHead = {
+      ...prepared.outgoing,
+      ...(shaped && { body: shaped.outgoing }),
+      ...(isSearched && { headers: askedPlain(prepared.outgoing.headers) }),
+    };
     const outgoing = withHeaders(shapedHead, download);
     trace.up += headBytes(outgoing);
     const sent = ready.send(outgoing);
@@ -172,7 +178,6 @@ async function send(
     if (call.gone) return null;
     if (outcome.kind === 'failed' && outcome.stale && tries < MAX_TRIES && !bodySent) continue;
     const copy = outcome.kind === 'response' ? (download?.watch(outcome) ?? null) : null;
-    const { secrets } = flow.door.parts;
     if (outcome.kind === 'response' && outcome.head.status === 401) secrets?.rejected?.(trace.secrets);
     const passed =
       outcome.kind === 'failed' ? outcome : scrubbed(outcome, secrets?.scrub?.(flow.target) ?? null);

@@ -32,6 +32,12 @@ export function scrubbed(outcome: Response | Switched, scrub: Scrub | null): Res
   return { ...answer, head: { ...answer.head, headers: untold }, body: through(body, scrub.body()) };
 }
 
+/** What is compressed cannot be looked through, and a guest could ask for it so: of a host that knows a value, nobody does. */
+export function askedPlain(headers: HeaderList): [string, string][] {
+  const others = headers.filter(([name]) => name !== 'accept-encoding');
+  return [...others.map(([name, value]): [string, string] => [name, value]), ['accept-encoding', 'identity']];
+}
+
 /** What does not say what it is, as Node's server by itself, is taken for text. */
 function isReadable(headers: HeaderList): boolean {
   if (listOf(headers, 'content-encoding').some((encoding) => encoding !== 'identity')) return false;
