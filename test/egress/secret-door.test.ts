@@ -197,7 +197,9 @@ describe('a secret through the door', () => {
       if (!isPlain) response.setHeader('content-encoding', 'gzip');
       response.end(isPlain ? text : gzipSync(text));
     });
-    const more = '\r\nAccept-Encoding: gzip\r\naccept-encoding: br';
+    const streams = ['Grpc-Accept-Encoding', 'connect-accept-encoding', 'A-IM'];
+    const asked = ['Accept-Encoding: gzip', 'accept-encoding: br', ...streams.map((name) => `${name}: gzip`)];
+    const more = asked.map((line) => `\r\n${line}`).join('');
     const known = post(PLACEHOLDER, 'text/plain', more);
     assert.match(await ask(OWN, known, PLACEHOLDER), new RegExp(`was ${PLACEHOLDER}\r`));
     assert.match(
@@ -210,6 +212,7 @@ describe('a secret through the door', () => {
       seen.map(({ headers }) => headers['accept-encoding']),
       Array(3).fill('identity'),
     );
+    for (const name of streams) assert.ok(seen.every(({ headers }) => !(name.toLowerCase() in headers)));
     const { ask: askOther, seen: bySomeone } = await setUp();
     await askOther(OWN, `GET / HTTP/1.1${more}`);
     assert.deepEqual(bySomeone[0]!.headers['accept-encoding'], 'gzip, br');
