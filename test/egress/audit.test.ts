@@ -1,14 +1,23 @@
 // The audit: nothing without its record, nothing changed unseen, nothing of a guest that a terminal obeys.
 
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { AuditFile, rotated } from '../../src/egress/audit/audit-file.ts';
 import type { AuditRecord } from '../../src/egress/audit/chain.ts';
 import { type AuditEvent, type RequestEvent, writtenPath } from '../../src/egress/audit/event.ts';
@@ -218,6 +227,22 @@ describe('an audit file', () => {
     assert.equal(first! + records - 1, head!.seq);
     assert.ok(head!.seq > 60);
     assert.ok(first! > 1);
+  });
+
+  it('that cannot begin another file denies, and keeps what it has', async () => {
+    const path = newPath();
+    const program = join(import.meta.dirname, 'audit-crowded.ts');
+    const limited = ['-c', 'ulimit -n 80 && exec "$0" "$@"', process.execPath];
+    const { stdout } = await promisify(execFile)('/bin/sh', [...limited, program, path]);
+    const during = JSON.parse(stdout);
+    assert.ok(during.rejected > 90, stdout);
+    assert.deepEqual([during.first, during.records, during.broken], [1, 120 - during.rejected, null]);
+    const { first, records, broken } = await verifyAudit(path);
+    assert.deepEqual([first, records, broken], [1, during.records + 1, null]);
+    assert.deepEqual(
+      readdirSync(folder).filter((name) => name.startsWith('.')),
+      [],
+    );
   });
 
   it('forgets nothing that was out before the rest was denied', async () => {
