@@ -2,7 +2,15 @@
 // after it was removed; and told when it is not what the note speaks of.
 
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { AuditFile } from '../../src/egress/audit/audit-file.ts';
@@ -213,6 +221,23 @@ describe('what made a commit', () => {
     never.sandbox.record.handback = null;
     await never.removed();
     assert.deepEqual(await archives(layout), []);
+  });
+
+  it('is kept by a copy where a file can have one name only', async () => {
+    const elsewhere = mkdtempSync('/dev/shm/warren-archives-');
+    try {
+      rmSync(archivesFolder(layout), { recursive: true, force: true });
+      symlinkSync(elsewhere, archivesFolder(layout));
+      const made = new Case();
+      await made.asks('a.example');
+      await made.handsBack('one');
+      await made.removed();
+      const told = await made.told('HEAD');
+      assert.deepEqual([told.hosts, told.broken], [['a.example'], null]);
+    } finally {
+      rmSync(archivesFolder(layout), { force: true });
+      rmSync(elsewhere, { recursive: true });
+    }
   });
 
   it('of what is kept, the oldest goes when it is too much', async () => {
