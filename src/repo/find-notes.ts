@@ -4,7 +4,7 @@
 
 import { WarrenError } from '../protocol/error.ts';
 import { sanitizeLine } from '../protocol/sanitize.ts';
-import { git, gitLine } from './git.ts';
+import { git, gitLine, gitLineOrNull } from './git.ts';
 import { NOTES_REF } from './note.ts';
 import type { Repository } from './open.ts';
 
@@ -31,22 +31,33 @@ export async function resolveCommit({ root }: Repository, revision: string): Pro
   });
 }
 
-/** The nearest first: its own, then of what it merged, then of what followed it. `commit`: its whole id. */
+/**
+ * The nearest first: its own, then of what followed it, then of what it merged, which a guest may have chosen. `commit`: its
+ * whole id.
+ */
 export async function* notesAbout(repository: Repository, commit: string): AsyncGenerator<Note> {
   const { root } = repository;
   const noted = await notedCommits(root);
   if (noted.size === 0) return;
-  const [, , ...merged] = (await gitLine(root, ['rev-list', '--parents', '--max-count=1', commit])).split(
-    ' ',
-  );
+  const own = noted.get(commit);
+  if (own !== undefined) yield await read(root, commit, own);
   let looked = 0;
-  for (const each of [commit, ...merged]) if (noted.has(each)) yield await read(root, each, noted.get(each)!);
   for (const each of await following(root, commit, [...noted.keys()])) {
     const blob = noted.get(each);
     if (blob === undefined) continue;
-    if (looked++ === MOST_LOOKED_AT) return;
+    if (each === commit) continue;
+    if (looked++ === MOST_LOOKED_AT) break;
     yield await read(root, each, blob);
   }
+  const parents = await gitLine(root, ['rev-list', '--parents', '--max-count=1', commit]);
+  const [, , ...merged] = parents.split(' ');
+  for (const each of merged) if (noted.has(each)) yield await read(root, each, noted.get(each)!);
+}
+
+/** Its own; null when there is none. */
+export async function noteOf({ root }: Repository, commit: string): Promise<string | null> {
+  const blob = await gitLineOrNull(root, ['notes', `--ref=${NOTES_REF}`, 'list', commit]);
+  return blob === null ? null : (await read(root, commit, blob)).text;
 }
 
 export async function isAncestor({ root }: Repository, commit: string, of: string): Promise<boolean> {

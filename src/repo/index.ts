@@ -3,7 +3,7 @@
 
 export { type DropResult, dropRefs } from './drop-refs.ts';
 export { isEnvFile } from './env-file.ts';
-export { isAncestor, type Note, notesAbout, resolveCommit } from './find-notes.ts';
+export { isAncestor, type Note, noteOf, notesAbout, resolveCommit } from './find-notes.ts';
 export { type MergeOptions, type MergeResult, merge } from './merge.ts';
 export { copyNote, noteCommit } from './note.ts';
 export { openRepository, type Repository } from './open.ts';

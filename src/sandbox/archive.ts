@@ -1,11 +1,12 @@
 // What outlives a sandbox whose commits came home: its journal and audit, which the notes on those commits speak of.
 // Limits: 1 GiB of all archives, of which the oldest go first.
 
-import { link, readdir, rm, stat } from 'node:fs/promises';
+import { copyFile, link, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { auditFiles } from '../egress/audit/audit-file.ts';
 import { headFile } from '../egress/audit/head.ts';
 import { makeFolderAtomic } from '../host/atomic-file.ts';
+import { partsOf } from '../host/folder-parts.ts';
 import { archiveFiles, archivesFolder, type Layout, sandboxFiles } from '../host/layout.ts';
 import type { SandboxRecord } from './record.ts';
 
@@ -29,32 +30,27 @@ export async function archive(layout: Layout, { id, handback }: SandboxRecord): 
   const { folder } = archiveFiles(layout, id);
   if (await stat(folder).catch(() => null)) return;
   await makeFolderAtomic(folder, async (to) => {
-    for (const file of files) await link(file, join(to, basename(file))).catch(orMissing);
+    for (const file of files) await keep(file, join(to, basename(file)));
   });
   for (const old of beyond(await archives(layout), MAX_BYTES))
     await rm(old, { recursive: true, force: true });
 }
 
-function orMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error;
+/** By another name; by a copy where a file can have only one. */
+async function keep(file: string, to: string): Promise<void> {
+  const orMissing = (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  };
+  await link(file, to).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return;
+    await copyFile(file, to).catch(orMissing);
+  });
 }
 
 export async function archives(layout: Layout): Promise<Archive[]> {
   const folder = archivesFolder(layout);
-  const found: Archive[] = [];
-  for (const name of await readdir(folder).catch(() => [])) {
-    if (name.startsWith('.')) continue;
-    const id = join(folder, name);
-    const sizes = (await readdir(id).catch(() => [])).map((file) => stat(join(id, file)));
-    const at = await stat(id).catch(() => null);
-    if (at)
-      found.push({
-        id,
-        bytes: (await Promise.all(sizes)).reduce((sum, { size }) => sum + size, 0),
-        usedAtMs: at.mtimeMs,
-      });
-  }
-  return found;
+  const parts = [...(await partsOf(folder))];
+  return parts.map(([name, { bytes, madeAtMs }]) => ({ id: join(folder, name), bytes, usedAtMs: madeAtMs }));
 }
 
 /** Which go so that the rest has at most so many bytes. Pure. */

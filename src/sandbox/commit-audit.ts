@@ -6,9 +6,10 @@ import { readAudit, verifyAudit } from '../egress/audit/read.ts';
 import { archiveFiles, type Layout, sandboxFiles } from '../host/layout.ts';
 import { WarrenError } from '../protocol/error.ts';
 import type { CommitAudit } from '../protocol/policy.ts';
-import { isAncestor, notesAbout, openRepository, type Repository, resolveCommit } from '../repo/index.ts';
+import { noteOf, notesAbout, openRepository, type Repository, resolveCommit } from '../repo/index.ts';
 import type { Conductor } from './conductor.ts';
 import { digestOfFirst } from './journal.ts';
+import { isBefore } from './note.ts';
 import { type NoteFacts, parseNote } from './note-text.ts';
 
 export interface Question {
@@ -59,8 +60,9 @@ async function handBackOf(
 ): Promise<{ facts: NoteFacts; noted: string }> {
   for await (const note of notesAbout(repository, commit)) {
     const facts = parseNote(note.text);
-    // What was there before the sandbox began came home from elsewhere.
-    if (facts && (facts.since === null || !(await isAncestor(repository, commit, facts.since))))
+    // A merge has the note of what it merged, and follows commits that were made beside it.
+    const isCopy = note.commit !== commit && facts?.tip !== null && facts?.tip !== note.commit;
+    if (facts && !isCopy && !(await isBefore(repository, commit, facts)))
       return { facts, noted: note.commit };
   }
   throw new WarrenError({
@@ -73,11 +75,8 @@ async function handBackOf(
 /** Number of the record that had been the newest at the hand-back before. */
 async function lastBefore(repository: Repository, { since, sandbox }: NoteFacts): Promise<number> {
   if (since === null) return 0;
-  for await (const { commit, text } of notesAbout(repository, since)) {
-    const before = commit === since ? parseNote(text) : null;
-    return before?.sandbox.id === sandbox.id ? (before.audit?.seq ?? 0) : 0;
-  }
-  return 0;
+  const before = parseNote((await noteOf(repository, since)) ?? '');
+  return before?.sandbox.id === sandbox.id ? (before.audit?.seq ?? 0) : 0;
 }
 
 async function keptOf(layout: Layout, { id, name }: NoteFacts['sandbox']) {

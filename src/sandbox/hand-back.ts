@@ -92,7 +92,7 @@ export async function fetchBack(
     'fetched',
     { ref: back.ref, tip: back.tip, commits: back.commits },
   );
-  if (back.commits > 0) await writeNote(conductor, sandbox, { root, tip: back.tip, since });
+  if (back.commits > 0) await writeNote(conductor, sandbox, { root, tip: back.tip, base, since });
   return {
     ref: back.ref,
     tip: back.tip,

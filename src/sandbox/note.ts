@@ -2,35 +2,46 @@
 // "what did the agent do to make this" can be answered, and nobody can change the answer afterwards unseen.
 
 import { lastAuditRecord } from '../egress/audit/read.ts';
-import { copyNote, noteCommit, openRepository } from '../repo/index.ts';
+import { copyNote, isAncestor, noteCommit, noteOf, openRepository, type Repository } from '../repo/index.ts';
 import type { Conductor } from './conductor.ts';
 import { digestOfFirst } from './journal.ts';
 import { auditOf } from './network/audit.ts';
-import { noteText } from './note-text.ts';
+import { type NoteFacts, noteText, parseNote } from './note-text.ts';
 import type { Sandbox } from './sandboxes.ts';
 
 interface CameHome {
   /** Of the user's repository. */
   root: string;
   tip: string;
-  /** What the sandbox had begun with, or had handed back before. */
+  /** What the sandbox had begun with. */
+  base: string | null;
+  /** What it had handed back before, or begun with. */
   since: string | null;
 }
 
-/** Its failure is written into the journal and fails nothing: the commits are home. */
+/**
+ * What comes home again keeps what was noted first: what the sandbox did since then belongs to what comes next. A failure
+ * is written into the journal and fails nothing: the commits are home.
+ */
 export async function writeNote(
   conductor: Conductor,
   sandbox: Sandbox,
-  { root, tip, since }: CameHome,
+  { root, tip, base, since }: CameHome,
 ): Promise<void> {
   const { name, id } = sandbox.record;
   await orJournal(conductor, sandbox, tip, async () => {
+    const repository = await openRepository(root);
+    // One that cannot be read is none of ours.
+    const before = parseNote((await noteOf(repository, tip).catch(() => null)) ?? '');
+    if (before && !(await isBefore(repository, tip, before))) return;
     const [journal, audit] = await Promise.all([
       digestOfFirst(conductor.files(sandbox).journal),
       lastAuditRecord(auditOf(conductor, sandbox)),
     ]);
-    const text = noteText({ sandbox: { name, id }, since, journal, audit });
-    await noteCommit(await openRepository(root), tip, text);
+    const facts = { sandbox: { name, id }, tip, since, journal, audit };
+    // With a note that says it was there before, nobody would find it.
+    if (await isBefore(repository, tip, facts)) facts.since = base;
+    await noteCommit(repository, tip, noteText(facts));
   });
 }
 
@@ -41,6 +52,15 @@ export async function noteMerge(
   { root, tip, commit }: { root: string; tip: string; commit: string },
 ): Promise<void> {
   await orJournal(conductor, sandbox, commit, async () => copyNote(await openRepository(root), tip, commit));
+}
+
+/** What was there before the sandbox began came home from elsewhere, what was there at a hand-back came with that. */
+export async function isBefore(
+  repository: Repository,
+  commit: string,
+  { since }: Pick<NoteFacts, 'since'>,
+): Promise<boolean> {
+  return since !== null && (await isAncestor(repository, commit, since));
 }
 
 async function orJournal(

@@ -1,14 +1,23 @@
 // The audit: nothing without its record, nothing changed unseen, nothing of a guest that a terminal obeys.
 
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { AuditFile, rotated } from '../../src/egress/audit/audit-file.ts';
 import type { AuditRecord } from '../../src/egress/audit/chain.ts';
 import { type AuditEvent, type RequestEvent, writtenPath } from '../../src/egress/audit/event.ts';
@@ -220,14 +229,49 @@ describe('an audit file', () => {
     assert.ok(first! > 1);
   });
 
+  it('that cannot begin another file denies, and keeps what it has', async () => {
+    const path = newPath();
+    const program = join(import.meta.dirname, 'audit-crowded.ts');
+    const limited = ['-c', 'ulimit -n 80 && exec "$0" "$@"', process.execPath];
+    const { stdout } = await promisify(execFile)('/bin/sh', [...limited, program, path]);
+    const during = JSON.parse(stdout);
+    assert.ok(during.rejected > 90, stdout);
+    assert.deepEqual([during.first, during.records, during.broken], [1, 120 - during.rejected, null]);
+    const { first, records, broken } = await verifyAudit(path);
+    assert.deepEqual([first, records, broken], [1, during.records + 1, null]);
+    assert.deepEqual(
+      readdirSync(folder).filter((name) => name.startsWith('.')),
+      [],
+    );
+  });
+
+  it('forgets nothing that was out before the rest was denied', async () => {
+    const path = newPath();
+    const file = await AuditFile.open(path, { fileBytes: 4000, keptFiles: 2 });
+    for (let nr = 0; nr < 60; nr++)
+      await file.write({
+        ...{ kind: 'request', flow: 1, request: nr, host: 'leak.example', port: 443, decision: 'deny' },
+        ...{ ruleId: null, reason: 'its body broke a rule', protocol: 'https', method: 'PUT', path: '/' },
+        ...{ status: 403, bytesUp: nr % 2 === 0 ? 1000 : 0, bytesDown: 0, durationMs: 1, secrets: [] },
+      });
+    await file.close();
+    let told: AuditRecord | undefined;
+    for await (const record of readAudit(path)) if (record.kind === 'notice') told = record;
+    assert.ok(told?.kind === 'notice' && told.forgotten);
+    const { denied, through, last } = told.forgotten;
+    const [host, , times, bytes] = through[0]!;
+    assert.deepEqual([through.length, host, bytes], [1, 'leak.example', times * 1000]);
+    assert.ok(Math.abs(denied - times) <= 1 && denied + times <= last);
+  });
+
   it('says of what it does not keep where anything was let through, however much is denied', async () => {
     const path = newPath();
     const limits = { fileBytes: 6000, keptFiles: 2 };
     let file = await AuditFile.open(path, limits);
     const request = (host: string, decision: 'allow' | 'deny'): AuditEvent => ({
       ...{ kind: 'request', flow: 1, request: 1, host, port: 443, decision, ruleId: null, reason: null },
-      ...{ protocol: 'https', method: 'PUT', path: '/', status: 200, bytesUp: 1000, bytesDown: 0 },
-      ...{ durationMs: 1, secrets: [] },
+      ...{ protocol: 'https', method: 'PUT', path: '/', status: 200, bytesDown: 0 },
+      ...{ bytesUp: decision === 'allow' ? 1000 : 0, durationMs: 1, secrets: [] },
     });
     for (let nr = 0; nr < 100; nr++) {
       await file.write({ ...(request('leak.example', 'allow') as RequestEvent), begun: true });

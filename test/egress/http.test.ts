@@ -225,7 +225,23 @@ describe('a request', () => {
     assert.ok(answer.subarray(head.length + 4).equals(down));
     await until(() => opened.ended('request').length === 1);
     const [event] = opened.ended('request') as RequestEvent[];
-    assert.deepEqual([event?.bytesUp, event?.bytesDown, event?.status], [6_000_000, 6_000_000, 200]);
+    assert.deepEqual([event?.bytesDown, event?.status], [6_000_000, 200]);
+    assert.equal(event?.bytesUp, 6_000_000 + 'POST /tls.example'.length);
+  });
+
+  it('is written down with what its head and its trailers carried out', async () => {
+    const origin = await httpOrigin(
+      createServer((request, response) => request.resume().once('end', () => response.end())),
+    );
+    const opened = await door({ origins: { 80: origin } });
+    const much = 'x'.repeat(5_000);
+    const head = `POST /?${much} HTTP/1.1\r\nHost: api.example\r\nX-More: ${much}\r\nConnection: close\r\n`;
+    const body = `Transfer-Encoding: chunked\r\nTrailer: x-last\r\n\r\n3\r\nabc\r\n0\r\nX-Last: ${much}\r\n\r\n`;
+    assert.match(await say(await opened.openName('api.example', 80), head + body), / 200 /);
+    await until(() => opened.ended('request').length === 1);
+    const [event] = opened.ended('request') as RequestEvent[];
+    assert.ok(event!.bytesUp > 15_000 && event!.bytesUp < 15_100, String(event!.bytesUp));
+    assert.ok(!JSON.stringify(event).includes('xxx'));
   });
 
   it('is answered as the answer comes, event by event', async () => {

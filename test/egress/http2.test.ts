@@ -114,7 +114,8 @@ describe('HTTP/2', () => {
     );
     await until(() => opened.ended('request').length === 1);
     const [event] = opened.ended('request') as RequestEvent[];
-    assert.deepEqual([event?.bytesUp, event?.bytesDown, event?.status], [6, 10, 200]);
+    assert.deepEqual([event?.bytesDown, event?.status], [10, 200]);
+    assert.ok(event!.bytesUp > 50 && event!.bytesUp < 200, String(event!.bytesUp));
   });
 
   it('carries an answer of trailers only, and many calls over one upstream connection', async () => {

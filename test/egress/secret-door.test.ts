@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import { after, describe, it } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import type { RequestEvent } from '../../src/egress/audit/event.ts';
 import type { SecretBinding } from '../../src/egress/secret/binding.ts';
 import { makePlaceholder } from '../../src/egress/secret/placeholder.ts';
@@ -137,12 +138,30 @@ describe('a secret through the door', () => {
   });
 
   it('breaks a long body off when it is not for that host', async () => {
-    const { seen, ask, notices } = await setUp({ body: true });
-    const chunk = `${PLACEHOLDER.length.toString(16)}\r\n${PLACEHOLDER}\r\n`;
+    const { seen, ask, door, notices } = await setUp({ body: true });
+    const long = `${(60_000).toString(16)}\r\n${'x'.repeat(60_000)}\r\n`.repeat(20);
+    const chunk = `${long}${PLACEHOLDER.length.toString(16)}\r\n${PLACEHOLDER}\r\n`;
     const answer = await ask(OTHER, 'POST / HTTP/1.1\r\nTransfer-Encoding: chunked', `${chunk}0\r\n\r\n`);
     assert.match(answer, / 403 /);
     assert.deepEqual(seen, []);
     assert.deepEqual(notices(), ['secret-misuse']);
+    const [event] = door.ended('request') as RequestEvent[];
+    assert.ok(event!.decision === 'deny' && event!.bytesUp >= 100_000, 'what was out before is told');
+  });
+
+  it('is put into 8 places of a head, and not into more', async () => {
+    const { seen, ask, notices } = await setUp({ query: true });
+    const places = (many: number) => Array(many).fill(PLACEHOLDER).join(' ');
+    const basic = (many: number) => `Authorization: Basic ${Buffer.from(places(many)).toString('base64')}`;
+    await ask(OWN, `GET / HTTP/1.1\r\nX-Key: ${places(8)}`);
+    assert.equal(seen[0]!.headers['x-key'], Array(8).fill(REAL).join(' '));
+    for (const head of [
+      `GET / HTTP/1.1\r\nX-Key: ${places(9)}`,
+      `GET / HTTP/1.1\r\n${basic(9)}`,
+      `GET /?${places(4).replaceAll(' ', '&')} HTTP/1.1\r\nX-Key: ${places(3)}\r\n${basic(2)}`,
+    ])
+      assert.match(await ask(OWN, head), / 403 [\s\S]*more than 8 places/);
+    assert.deepEqual([seen.length, notices()], [1, Array(3).fill('secret-misuse')]);
   });
 
   it('does not go into a body that was not opted in, or is compressed', async () => {
@@ -169,6 +188,34 @@ describe('a secret through the door', () => {
       assert.match(answer, new RegExp(`${PLACEHOLDER}"\\}`));
       assert.ok(!answer.includes(REAL));
     }
+  });
+
+  it('is found in what a guest would rather have compressed', async () => {
+    const { ask, seen } = await setUp({ body: true }, (one, _, response) => {
+      const text = `was ${one.headers['x-key'] ?? one.body}`;
+      const isPlain = one.headers['accept-encoding'] === 'identity';
+      if (!isPlain) response.setHeader('content-encoding', 'gzip');
+      response.end(isPlain ? text : gzipSync(text));
+    });
+    const streams = ['Grpc-Accept-Encoding', 'connect-accept-encoding', 'A-IM'];
+    const asked = ['Accept-Encoding: gzip', 'accept-encoding: br', ...streams.map((name) => `${name}: gzip`)];
+    const more = asked.map((line) => `\r\n${line}`).join('');
+    const known = post(PLACEHOLDER, 'text/plain', more);
+    assert.match(await ask(OWN, known, PLACEHOLDER), new RegExp(`was ${PLACEHOLDER}\r`));
+    assert.match(
+      await ask(OWN, `GET / HTTP/1.1\r\nX-Key: ${PLACEHOLDER}${more}`),
+      new RegExp(`was ${PLACEHOLDER}\r`),
+    );
+    // It may be kept there, and asked for without anything to put in.
+    assert.match(await ask(OWN, `GET / HTTP/1.1\r\nX-Key: ${more}`), /was \r/);
+    assert.deepEqual(
+      seen.map(({ headers }) => headers['accept-encoding']),
+      Array(3).fill('identity'),
+    );
+    for (const name of streams) assert.ok(seen.every(({ headers }) => !(name.toLowerCase() in headers)));
+    const { ask: askOther, seen: bySomeone } = await setUp();
+    await askOther(OWN, `GET / HTTP/1.1${more}`);
+    assert.deepEqual(bySomeone[0]!.headers['accept-encoding'], 'gzip, br');
   });
 
   const types: [string, string | null][] = [

@@ -2,7 +2,15 @@
 // after it was removed; and told when it is not what the note speaks of.
 
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { AuditFile } from '../../src/egress/audit/audit-file.ts';
@@ -29,13 +37,16 @@ let ids = 0;
 
 /** A sandbox as far as it is on disk, and the repository that its commits come home to. */
 class Case {
-  readonly root = makeRepository();
-  readonly base = sh(this.root, ['rev-parse', 'HEAD']);
+  readonly root: string;
+  readonly base: string;
   readonly sandbox: Sandbox;
   readonly files;
-  #since = this.base;
+  #since: string;
 
-  constructor(name = 'demo') {
+  constructor(name = 'demo', root = makeRepository()) {
+    this.root = root;
+    this.base = sh(root, ['rev-parse', 'HEAD']);
+    this.#since = this.base;
     const id = `abcdef${String(ids++).padStart(6, '0')}`;
     this.sandbox = { record: { id, name, handback: { tip: this.base } }, machine: null } as never;
     this.files = sandboxFiles(layout, id);
@@ -55,9 +66,15 @@ class Case {
 
   /** Answers the last of them. */
   async handsBack(...messages: string[]): Promise<string> {
-    const tip = messages.map((message) => this.commits(message)).at(-1)!;
+    return await this.handsBackTip(messages.map((message) => this.commits(message)).at(-1)!);
+  }
+
+  async handsBackTip(tip: string): Promise<string> {
     await conductor.journal(this.sandbox, 'fetched', { tip });
-    await writeNote(conductor, this.sandbox, { root: this.root, tip, since: this.#since });
+    await writeNote(conductor, this.sandbox, {
+      ...{ root: this.root, tip, base: this.base },
+      since: this.#since,
+    });
     this.#since = tip;
     return tip;
   }
@@ -113,6 +130,68 @@ describe('what made a commit', () => {
     assert.deepEqual((await made.told('HEAD')).hosts, ['a.example']);
   });
 
+  it('stays what it was when the same commits come home again', async () => {
+    const made = new Case();
+    await made.asks('a.example');
+    const one = await made.handsBack('one');
+    await made.asks('evil.example');
+    await made.handsBackTip(one);
+    const two = await made.handsBack('two');
+    await made.asks('b.example');
+    // The guest is back at an earlier one.
+    await made.handsBackTip(one);
+    const three = await made.handsBack('three');
+    assert.deepEqual((await made.told(one)).hosts, ['a.example']);
+    assert.deepEqual((await made.told(two)).hosts, ['evil.example']);
+    assert.deepEqual((await made.told(three)).hosts, ['evil.example', 'b.example']);
+  });
+
+  it('is noted late when it could not be noted at first', async () => {
+    const made = new Case();
+    await made.asks('a.example');
+    const tip = await made.handsBack('one');
+    for (const text of [null, 'x'.repeat(70_000)]) {
+      sh(made.root, ['notes', '--ref=warren', 'remove', tip]);
+      if (text) sh(made.root, ['notes', '--ref=warren', 'add', '-m', text, tip]);
+      await made.handsBackTip(tip);
+      assert.deepEqual((await made.told(tip)).hosts, ['a.example']);
+    }
+  });
+
+  it('is not told of commits of my own that a merge of ours follows', async () => {
+    for (const squash of [false, true]) {
+      const made = new Case();
+      await made.asks('a.example');
+      sh(made.root, ['checkout', '-q', '-b', 'side']);
+      const tip = await made.handsBack('one');
+      sh(made.root, ['checkout', '-q', 'main']);
+      const own = made.commits('of my own');
+      if (squash) made.commits('one, squashed');
+      else sh(made.root, ['merge', '-q', '-s', 'ours', '-m', 'ours', tip]);
+      const commit = sh(made.root, ['rev-parse', 'HEAD']);
+      await noteMerge(conductor, made.sandbox, { root: made.root, tip, commit });
+      assert.deepEqual((await made.told(commit)).hosts, ['a.example']);
+      await assert.rejects(made.told(own), { code: 'audit.no-note' });
+    }
+  });
+
+  it('is that of the sandbox that it came home from, also when a guest merged what another had made', async () => {
+    const other = new Case('other');
+    await other.asks('b.example');
+    sh(other.root, ['checkout', '-q', '-b', 'side']);
+    const theirs = await other.handsBack('theirs');
+    sh(other.root, ['checkout', '-q', 'main']);
+    sh(other.root, ['merge', '-q', '--no-ff', '-m', 'by hand', theirs]);
+    const made = new Case('demo', other.root);
+    await made.asks('evil.example');
+    const merge = ['commit-tree', '-p', 'HEAD', '-p', theirs, '-m', 'much work', 'HEAD^{tree}'];
+    const hidden = sh(made.root, merge);
+    sh(made.root, ['reset', '-q', '--hard', hidden]);
+    await made.handsBack('and a little');
+    assert.deepEqual((await made.told(hidden)).hosts, ['evil.example']);
+    assert.deepEqual((await made.told(made.base)).hosts, ['b.example']);
+  });
+
   it('is nothing for what was there before, or was made by hand afterwards', async () => {
     const made = new Case();
     await assert.rejects(made.told('HEAD'), { code: 'audit.no-note' });
@@ -142,6 +221,23 @@ describe('what made a commit', () => {
     never.sandbox.record.handback = null;
     await never.removed();
     assert.deepEqual(await archives(layout), []);
+  });
+
+  it('is kept by a copy where a file can have one name only', async () => {
+    const elsewhere = mkdtempSync('/dev/shm/warren-archives-');
+    try {
+      rmSync(archivesFolder(layout), { recursive: true, force: true });
+      symlinkSync(elsewhere, archivesFolder(layout));
+      const made = new Case();
+      await made.asks('a.example');
+      await made.handsBack('one');
+      await made.removed();
+      const told = await made.told('HEAD');
+      assert.deepEqual([told.hosts, told.broken], [['a.example'], null]);
+    } finally {
+      rmSync(archivesFolder(layout), { force: true });
+      rmSync(elsewhere, { recursive: true });
+    }
   });
 
   it('of what is kept, the oldest goes when it is too much', async () => {
@@ -226,11 +322,17 @@ describe('what is not what the note speaks of', () => {
 it('a note is read as it was written', () => {
   const facts = {
     sandbox: { name: 'demo-1', id: '0123456789ab' },
+    tip: 'e'.repeat(40),
     since: 'a'.repeat(40),
     journal: { hash: 'b'.repeat(64), bytes: 12 },
     audit: { hash: 'c'.repeat(64), seq: 7 },
   };
-  for (const each of [facts, { ...facts, since: 'd'.repeat(64) }, { ...facts, since: null, audit: null }])
+  for (const each of [
+    facts,
+    { ...facts, since: 'd'.repeat(64) },
+    { ...facts, since: null, audit: null },
+    { ...facts, tip: null },
+  ])
     assert.deepEqual(parseNote(noteText(each)), each);
 });
 

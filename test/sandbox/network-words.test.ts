@@ -81,6 +81,31 @@ describe('what a repository asks for', () => {
     );
   });
 
+  it('is not pushed out of sight by what it says of itself', () => {
+    const entry = (host: string, more = {}) => ({ comment: `all is well ${' '.repeat(900)}`, host, ...more });
+    const asks = { egress: { allow: [entry('evil.example', { allowPrivate: true })] } };
+    const [line] = trustLines({ asks, trusted: null });
+    assert.match(line!, /^ {2}allow .*"host":"evil\.example","allowPrivate":true,"comment":"all is well/);
+    assert.doesNotMatch(line!, /READ/);
+    const trusted = { egress: { allow: [entry('good.example')] } };
+    assert.deepEqual(
+      trustLines({ asks, trusted }).map((each) => each.slice(0, 30)),
+      ['+ allow {"host":"evil.example"', '- allow {"host":"good.example"'],
+    );
+  });
+
+  it('tells what does not fit, and what differs behind that', () => {
+    const paths = (last: string) => [...Array.from({ length: 60 }, (_, nr) => `/of/no/interest/${nr}`), last];
+    const asks = { egress: { allow: [{ paths: paths('/b/*'), host: 'a.example' }] } };
+    const trusted = { egress: { allow: [{ paths: paths('/a/*'), host: 'a.example' }] } };
+    const lines = trustLines({ asks, trusted });
+    assert.deepEqual(
+      lines.map((each) => each[0]),
+      ['+', '-'],
+    );
+    assert.match(lines[0]!, /… READ warren\.json BEFORE YOU SAY YES$/);
+  });
+
   it('is not more than anybody reads, and says so', () => {
     const allow = Array.from({ length: 10_000 }, (_, nr) => `h${nr}.example`);
     const lines = trustLines({ asks: { egress: { allow } }, trusted: { egress: { allow: allow.slice(1) } } });

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	claimWithin   = 2 * time.Millisecond
+	claimWithin   = 10 * time.Millisecond
 	claimMaxBytes = 1024
 )
 

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// Process is who owns a socket.
+// Process is who owns a socket. What was not found out is left out of its JSON.
 type Process struct {
-	PID     int    `json:"pid"`
+	PID     int    `json:"pid,omitempty"`
 	UID     uint32 `json:"uid"`
-	Comm    string `json:"comm"`
-	Cmdline string `json:"cmdline"`
+	Comm    string `json:"comm,omitempty"`
+	Cmdline string `json:"cmdline,omitempty"`
 }
 
 const cmdlineMaxBytes = 400

@@ -1,6 +1,7 @@
 package sockets
 
 import (
+	"encoding/json"
 	"net"
 	"net/netip"
 	"os"
@@ -24,6 +25,13 @@ func TestRows(t *testing.T) {
 		if _, ok := parseRow(bad); ok {
 			t.Errorf("%q", bad)
 		}
+	}
+}
+
+// A host that is told of process 0 would write it down.
+func TestWhatIsNotKnownIsNotTold(t *testing.T) {
+	if text, err := json.Marshal(Process{UID: 1000}); err != nil || string(text) != `{"uid":1000}` {
+		t.Fatalf("%s %v", text, err)
 	}
 }
 

@@ -4,6 +4,7 @@
 
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { temporaryBeside } from '../../host/atomic-file.ts';
 import { type AuditRecord, GENESIS, openRecord, type Position, sealRecord } from './chain.ts';
 import type { Audit, AuditEvent } from './event.ts';
 import { forgottenWith } from './forgotten.ts';
@@ -118,7 +119,6 @@ export class AuditFile implements Audit {
     if (this.#broken) throw this.#broken;
     let sealed = this.#seal(events);
     if (this.#bytes > 0 && this.#bytes + sealed.data.length > this.#limits.fileBytes) {
-      await this.#remember();
       await this.#rotate();
       sealed = this.#seal(events);
     }
@@ -127,11 +127,9 @@ export class AuditFile implements Audit {
 
   /** The last record of each file tells of all that went before: written first, so that a crash loses nothing of it. */
   async #remember(): Promise<void> {
-    const oldest = rotated(this.#path, this.#limits.keptFiles);
-    if (!(await stat(oldest).catch(() => undefined))) return;
     const told = await lastOf(rotated(this.#path, 1));
     const before = told?.kind === 'notice' ? (told.forgotten ?? null) : null;
-    const forgotten = await forgottenWith(oldest, before);
+    const forgotten = await forgottenWith(rotated(this.#path, this.#limits.keptFiles), before);
     if (forgotten) await this.#write(this.#seal([forgotten]));
   }
 
@@ -159,25 +157,37 @@ export class AuditFile implements Audit {
     this.#head.note(at);
   }
 
+  /** What may fail goes first: a file that cannot be made must not cost those that are there their places. */
   async #rotate(): Promise<void> {
-    await rm(rotated(this.#path, this.#limits.keptFiles), { force: true });
-    for (let nr = this.#limits.keptFiles - 1; nr >= 0; nr--) {
-      await rename(rotated(this.#path, nr), rotated(this.#path, nr + 1)).catch(
-        (error: NodeJS.ErrnoException) => {
-          if (error.code !== 'ENOENT') throw error;
-        },
-      );
+    const beside = temporaryBeside(this.#path);
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND;
+    const fresh = await open(beside, flags, 0o600);
+    try {
+      const free = await this.#firstFree();
+      const isFull = free > this.#limits.keptFiles;
+      if (isFull) await this.#remember();
+      // The head must not be on the disk before them.
+      await this.#file.datasync();
+      if (isFull) await rm(rotated(this.#path, free - 1));
+      for (let to = isFull ? free - 1 : free; to > 0; to--)
+        await rename(rotated(this.#path, to - 1), rotated(this.#path, to));
+      await rename(beside, this.#path);
+    } catch (error) {
+      await fresh.close();
+      await rm(beside, { force: true });
+      throw error;
     }
-    const fresh = await open(
-      this.#path,
-      constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND,
-      0o600,
-    );
-    // The head must not be on the disk before them.
-    await this.#file.datasync();
-    await this.#file.close();
+    await this.#file.close().catch(() => {});
     this.#file = fresh;
     this.#bytes = 0;
+  }
+
+  /** Where an earlier try stopped, there is one, and nothing goes for another try. */
+  async #firstFree(): Promise<number> {
+    let free = 0;
+    while (free <= this.#limits.keptFiles && (await stat(rotated(this.#path, free)).catch(() => null)))
+      free++;
+    return free;
   }
 }
 

@@ -52,6 +52,7 @@ export interface RequestEvent extends Common {
   status: number | null;
   /** Answered from what is kept on this host: nothing went out. */
   cached?: true;
+  /** Its head too. */
   bytesUp: number;
   bytesDown: number;
   durationMs: number;

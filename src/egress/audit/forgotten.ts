@@ -22,7 +22,8 @@ export async function forgottenWith(path: string, before: Forgotten | null): Pro
     first ||= record.seq;
     last = record.seq;
     if (record.kind === 'dns' || record.kind === 'notice' || record.begun) continue;
-    if (record.decision !== 'allow') denied += 1;
+    // What was broken off may have had its answer when a part of it was out.
+    if (record.decision !== 'allow' && record.bytesUp === 0) denied += 1;
     else if (isSent(record)) add(all, [record.host, record.port, 1, record.bytesUp]);
   }
   if (last === 0) return null;

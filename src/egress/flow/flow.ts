@@ -8,7 +8,7 @@ import { intercept } from '../http/intercept.ts';
 import { Origins } from '../http/origins.ts';
 import { canonicalHost, hostText, sameHost } from '../names/canonical-host.ts';
 import type { Host } from '../names/host.ts';
-import type { Denied, FlowVerdict, Protocol } from '../policy/verdict.ts';
+import type { Allowed, Denied, FlowVerdict, Protocol } from '../policy/verdict.ts';
 import { unrecognizedName } from '../tls/alert.ts';
 import { chooseProtocol } from './classify.ts';
 import { type Decided, type FlowContext, flowEvent, settle, written } from './context.ts';
@@ -18,6 +18,7 @@ import { type Peeked, peek } from './peek.ts';
 import { Pieces } from './pieces.ts';
 import { abort, relay } from './relay.ts';
 import { areMany } from './share.ts';
+import { whileAllowed } from './while-allowed.ts';
 
 export interface FlowTools {
   front: FrontHttp1;
@@ -154,17 +155,31 @@ async function serveOpaque(
     await refuseName(stream, flow, protocol);
     return;
   }
-  const verdict = await settle(
-    flow,
-    protocol,
-    () => door.parts.policy().judgeConnection(target, protocol),
-    (callback) => (stream.destroyed ? callback() : stream.once('close', callback)),
+  const judge = () => door.parts.policy().judgeConnection(target, protocol);
+  const verdict = await settle(flow, protocol, judge, (callback) =>
+    stream.destroyed ? callback() : stream.once('close', callback),
   );
   if (verdict.decision === 'deny') {
     await written(door, flowEvent(flow, protocol, pick(verdict)));
     return;
   }
   const allowed: Decided = { decision: 'allow', ruleId: verdict.ruleId, reason: null };
+  const stop = whileAllowed(flow, verdict, judge, (why) => {
+    allowed.reason = why;
+    abort(stream);
+  });
+  await passOn(stream, flow, head, protocol, verdict, allowed).finally(stop);
+}
+
+async function passOn(
+  stream: Duplex,
+  flow: FlowContext,
+  head: Buffer | null,
+  protocol: 'tcp' | 'tls-passthrough',
+  verdict: Allowed,
+  allowed: Decided,
+): Promise<void> {
+  const { door, target } = flow;
   if (!(await written(door, { ...flowEvent(flow, protocol, allowed), begun: true }))) return;
   if (stream.destroyed) {
     await written(door, flowEvent(flow, protocol, allowed));

@@ -84,6 +84,8 @@ export interface DoorLimits {
   resolveMs: number;
   connectMs: number;
   askMs: number;
+  /** After a change of the rules, until what is open is judged again. */
+  lookAgainMs: number;
 }
 
 export const DOOR_LIMITS: DoorLimits = {
@@ -103,4 +105,5 @@ export const DOOR_LIMITS: DoorLimits = {
   resolveMs: 5_000,
   connectMs: 10_000,
   askMs: 60_000,
+  lookAgainMs: 1_000,
 };

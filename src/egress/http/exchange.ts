@@ -2,33 +2,19 @@
 // back → write down what came of it. Whatever fails on the way, nothing goes upstream.
 
 import type { Writable } from 'node:stream';
-import { type RequestEvent, writtenPath } from '../audit/event.ts';
 import { settle, written } from '../flow/context.ts';
-import { hostText } from '../names/canonical-host.ts';
+import { whileAllowed } from '../flow/while-allowed.ts';
 import { hostService, privately } from '../policy/allow-with.ts';
-import { withoutQuery } from '../policy/path.ts';
 import type { Allowed } from '../policy/verdict.ts';
 import type { Call, Outcome, Sent } from './call.ts';
 import { type Download, withHeaders } from './downloads.ts';
 import { holdPush } from './git-push.ts';
 import type { HttpFlow } from './http-flow.ts';
-import { passBody, passResponse } from './pass.ts';
+import { headBytes, passBody, passResponse } from './pass.ts';
 import { prepare, refusalOf, type SecretRefusal, shapeBody, tellMisuse } from './prepare.ts';
 import { denial, failure, type Refusal } from './refusal.ts';
-import { scrubbed } from './scrub.ts';
-
-interface Trace {
-  nr: number;
-  startedMs: number;
-  decision: RequestEvent['decision'];
-  ruleId: string | null;
-  reason: string | null;
-  status: number | null;
-  up: number;
-  down: number;
-  secrets: readonly string[];
-  cached: boolean;
-}
+import { askedPlain, scrubbed } from './scrub.ts';
+import { eventOf, type Trace } from './trace.ts';
 
 const MAX_TRIES = 2;
 
@@ -88,13 +74,23 @@ async function proceed(call: Call, http: HttpFlow, trace: Trace): Promise<Refusa
     const now = parts.policy().judgeRequest(flow.target, protocol, head);
     return denial(flow.denied, parts.denialHint(now.decision === 'deny' ? now : flow.denied));
   }
-  const verdict = await settle(
-    flow,
-    protocol,
-    () => parts.policy().judgeRequest(flow.target, protocol, head),
-    (callback) => call.onLeft(callback),
-  );
+  const judge = () => parts.policy().judgeRequest(flow.target, protocol, head);
+  const verdict = await settle(flow, protocol, judge, (callback) => call.onLeft(callback));
   if (verdict.decision === 'deny') return denial(verdict, parts.denialHint(verdict));
+  const stop = whileAllowed(flow, verdict, judge, (why) => {
+    trace.reason = why;
+    call.abort();
+  });
+  return await letThrough(call, http, verdict, trace).finally(stop);
+}
+
+async function letThrough(
+  call: Call,
+  http: HttpFlow,
+  verdict: Allowed,
+  trace: Trace,
+): Promise<Refusal | null> {
+  const { flow } = http;
   trace.decision = 'allow';
   trace.ruleId = verdict.ruleId;
   if (!(await written(flow.door, { ...eventOf(call, http, trace), begun: true })))
@@ -152,8 +148,16 @@ async function send(
     if (call.gone) return null;
     const { used } = prepared;
     trace.secrets = used;
-    const outgoing = { ...prepared.outgoing, ...(shaped && { body: shaped.outgoing }) };
-    const sent = ready.send(withHeaders(outgoing, download));
+    const { secrets } = flow.door.parts;
+    const isSearched = shaped !== null || Boolean(secrets?.scrub?.(flow.target));
+    const shapedHead = {
+      ...prepared.outgoing,
+      ...(shaped && { body: shaped.outgoing }),
+      ...(isSearched && { headers: askedPlain(prepared.outgoing.headers) }),
+    };
+    const outgoing = withHeaders(shapedHead, download);
+    trace.up += headBytes(outgoing);
+    const sent = ready.send(outgoing);
     call.onGone(sent.abort);
     const bodySent = sent.sink !== null;
     let broken: SecretRefusal | null = null;
@@ -170,7 +174,6 @@ async function send(
     if (call.gone) return null;
     if (outcome.kind === 'failed' && outcome.stale && tries < MAX_TRIES && !bodySent) continue;
     const copy = outcome.kind === 'response' ? (download?.watch(outcome) ?? null) : null;
-    const { secrets } = flow.door.parts;
     if (outcome.kind === 'response' && outcome.head.status === 401) secrets?.rejected?.(trace.secrets);
     const passed =
       outcome.kind === 'failed' ? outcome : scrubbed(outcome, secrets?.scrub?.(flow.target) ?? null);
@@ -210,30 +213,4 @@ async function conclude(
   trace.status = outcome.kind === 'response' ? outcome.head.status : 101;
   const answered = await passResponse(call, sent, outcome, trace, copy);
   return answered ? null : failure(502, 'the origin’s answer is broken', ruleId);
-}
-
-export function eventOf(
-  call: Pick<Call, 'read'>,
-  { flow, protocol }: HttpFlow,
-  trace: Omit<Trace, 'startedMs'> & { startedMs: number },
-): RequestEvent {
-  return {
-    kind: 'request',
-    flow: flow.nr,
-    request: trace.nr,
-    host: hostText(flow.target.host),
-    port: flow.target.port,
-    decision: trace.decision,
-    ruleId: trace.ruleId,
-    reason: trace.reason,
-    protocol,
-    method: call.read.head.method,
-    path: writtenPath(withoutQuery(call.read.head.path)),
-    status: trace.status,
-    bytesUp: trace.up,
-    bytesDown: trace.down,
-    durationMs: Math.round(performance.now() - trace.startedMs),
-    secrets: trace.secrets,
-    ...(trace.cached && { cached: true }),
-  };
 }

@@ -2,8 +2,18 @@
 
 import type { Transform, Writable } from 'node:stream';
 import { relay } from '../flow/relay.ts';
-import type { Call, Response, Sent, Switched } from './call.ts';
+import type { Call, Outgoing, Response, Sent, Switched } from './call.ts';
+import type { HeaderList } from './headers.ts';
 import { pump, through } from './pump.ts';
+
+/** What may carry anything out, as much as a body: in the spelling of HTTP/1.1. */
+export function headBytes({ method, path, authority, headers }: Outgoing): number {
+  return `${method} ${path}`.length + authority.length + listBytes(headers);
+}
+
+function listBytes(headers: HeaderList): number {
+  return headers.reduce((sum, [name, value]) => sum + name.length + value.length + 4, 0);
+}
 
 /** `prefix`: what was read of it already. `stream`: what the rest passes through, unless that is all. */
 export function passBody(
@@ -18,7 +28,12 @@ export function passBody(
     sink.stream.write(prefix);
   }
   const rest = stream && !stream.readableEnded ? through(call.body, stream) : call.body;
-  pump(rest, sink, { count, trailers: () => call.trailers(), broke: sent.abort });
+  const trailers = () => {
+    const all = call.trailers();
+    count(listBytes(all));
+    return all;
+  };
+  pump(rest, sink, { count, trailers, broke: sent.abort });
 }
 
 /**

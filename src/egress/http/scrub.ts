@@ -32,6 +32,15 @@ export function scrubbed(outcome: Response | Switched, scrub: Scrub | null): Res
   return { ...answer, head: { ...answer.head, headers: untold }, body: through(body, scrub.body()) };
 }
 
+/** Also of gRPC and Connect, which compress each message of a stream, and of RFC 3229. */
+const ASKS_FOR_CODING = /^(?:(?:grpc-|connect-)?accept-encoding|a-im)$/;
+
+/** What is compressed cannot be looked through, and a guest could ask for it so: of a host that knows a value, nobody does. */
+export function askedPlain(headers: HeaderList): [string, string][] {
+  const others = headers.filter(([name]) => !ASKS_FOR_CODING.test(name));
+  return [...others.map(([name, value]): [string, string] => [name, value]), ['accept-encoding', 'identity']];
+}
+
 /** What does not say what it is, as Node's server by itself, is taken for text. */
 function isReadable(headers: HeaderList): boolean {
   if (listOf(headers, 'content-encoding').some((encoding) => encoding !== 'identity')) return false;

@@ -13,13 +13,15 @@ export interface Found {
 
 const BASIC = /^(basic +)([A-Za-z0-9+/_-]+={0,2}) *$/i;
 
+/** One for each place: a placeholder that stands somewhere twice is there twice. */
 export function findPlaceholders(head: RequestHead, bindings: readonly SecretBinding[]): Found[] {
   const found: Found[] = [];
   const note = (text: string, plain: Spot, encoded: Spot) => {
     const unescaped = unescapeLoosely(text);
     for (const binding of bindings) {
-      if (text.includes(binding.placeholder)) found.push({ binding, spot: plain });
-      else if (unescaped.includes(binding.placeholder)) found.push({ binding, spot: encoded });
+      const places = text.split(binding.placeholder).length - 1;
+      for (let place = 0; place < places; place++) found.push({ binding, spot: plain });
+      if (places === 0 && unescaped.includes(binding.placeholder)) found.push({ binding, spot: encoded });
     }
   };
   const { path, query } = splitPath(head.path);

@@ -2,6 +2,7 @@
 
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { changedMs, partsOf, takenBytes, treeBytes } from '../../host/folder-parts.ts';
 import { buildCachesFolder, imageFiles } from '../../host/layout.ts';
 import { readJson } from '../../host/read-json.ts';
 import { filesOfImages, knownNames } from '../../image/index.ts';
@@ -11,16 +12,14 @@ import type { Conductor } from '../conductor.ts';
 import { preparedOf } from '../prepare/preparation.ts';
 import type { Inventory, StoredCache, StoredName, StoredPart, StoredTemplate } from './plan.ts';
 
-const BLOCK_BYTES = 512;
-
 export async function takeInventory(conductor: Conductor): Promise<Inventory> {
   const { storeFolders, layout } = conductor.rooms;
   const [templates, names, images, layers, kernels, caches, downloads, archived] = await Promise.all([
     storedTemplates(conductor),
     storedNames(storeFolders.references),
     storedImages(storeFolders.images),
-    storedParts(storeFolders.layers),
-    storedParts(storeFolders.kernels),
+    partsOf(storeFolders.layers),
+    partsOf(storeFolders.kernels),
     Promise.all([
       storedCaches(buildCachesFolder(layout)),
       storedCaches(storeFolders.features, { staysLately: true }),
@@ -52,7 +51,7 @@ async function storedTemplate(conductor: Conductor, view: TemplateView): Promise
   const [layer = ''] = record?.layers ?? [];
   return {
     id,
-    bytes: await bytesOf(folder),
+    bytes: await treeBytes(folder),
     usedAtMs: Date.parse(view.usedAt) || 0,
     createdAtMs: Date.parse(view.createdAt) || 0,
     users,
@@ -78,7 +77,7 @@ async function storedNames(folder: string): Promise<StoredName[]> {
 
 async function storedImages(folder: string): Promise<Inventory['images']> {
   const images = new Map<string, StoredPart & { layers: string[] }>();
-  for (const [name, part] of await storedParts(folder)) {
+  for (const [name, part] of await partsOf(folder)) {
     const files = await filesOfImages([join(folder, name)]);
     images.set(name, { ...part, layers: [...files].filter((file) => file !== name) });
   }
@@ -87,7 +86,7 @@ async function storedImages(folder: string): Promise<Inventory['images']> {
 
 /** By path. */
 async function storedCaches(folder: string, more: Partial<StoredCache> = {}): Promise<StoredCache[]> {
-  const caches = [...(await storedParts(folder))].map(async ([name, { bytes }]) => {
+  const caches = [...(await partsOf(folder))].map(async ([name, { bytes }]) => {
     const id = join(folder, name);
     const files = await readdir(id).catch(() => []);
     const times = await Promise.all(files.map((file) => changedMs(join(id, file))));
@@ -102,32 +101,9 @@ async function storedDownloads(folder: string): Promise<StoredCache[]> {
     for (const name of await readdir(join(folder, part)).catch(() => [])) {
       const path = join(folder, part, name);
       const at = await stat(path).catch(() => undefined);
-      if (at) found.push({ id: path, bytes: at.blocks * BLOCK_BYTES, usedAtMs: at.mtimeMs });
+      if (at) found.push({ id: path, bytes: takenBytes(at), usedAtMs: at.mtimeMs });
     }
   return found;
-}
-
-async function changedMs(path: string): Promise<number> {
-  return (await stat(path).catch(() => undefined))?.mtimeMs ?? 0;
-}
-
-/** Of what is in a folder, by name; what is being written is left out. */
-async function storedParts(folder: string): Promise<Map<string, StoredPart>> {
-  const names = (await readdir(folder).catch(() => [])).filter((name) => !name.startsWith('.'));
-  const parts = names.map(async (name): Promise<[string, StoredPart]> => {
-    const path = join(folder, name);
-    return [name, { bytes: await bytesOf(path), madeAtMs: await changedMs(path) }];
-  });
-  return new Map(await Promise.all(parts));
-}
-
-async function bytesOf(path: string): Promise<number> {
-  const found = await stat(path).catch(() => undefined);
-  if (!found) return 0;
-  if (!found.isDirectory()) return found.blocks * BLOCK_BYTES;
-  const names = await readdir(path).catch(() => []);
-  const parts = await Promise.all(names.map((name) => bytesOf(join(path, name))));
-  return parts.reduce((sum, bytes) => sum + bytes, 0);
 }
 
 /** For people: what an image was made of. */

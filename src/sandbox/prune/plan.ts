@@ -1,5 +1,7 @@
 // Which of the store's things go, by what needs them, when they were last used, and how much may stay. Pure.
 
+import type { Part } from '../../host/folder-parts.ts';
+
 export interface StoredTemplate {
   id: string;
   bytes: number;
@@ -39,10 +41,7 @@ export interface StoredCache {
 }
 
 /** What stays as long as something that stays needs it. */
-export interface StoredPart {
-  bytes: number;
-  madeAtMs: number;
-}
+export type StoredPart = Part;
 
 export interface Inventory {
   templates: readonly StoredTemplate[];
