@@ -4,14 +4,26 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
-import { connect } from 'node:net';
-import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { connect, createServer } from 'node:net';
+import { basename, join } from 'node:path';
+import { before, describe, it } from 'node:test';
+import { namesPortFile } from '../../src/host/layout.ts';
 import type { DaemonInfo, SandboxDetail } from '../../src/protocol/api.ts';
 import type { ForwardView, PortsView } from '../../src/protocol/forwards.ts';
-import { command, openWarren, removeAfter, until } from './harness.ts';
+import { listenOn } from '../egress/fake-guest.ts';
+import { command, openWarren, removeAfter, until, write } from './harness.ts';
 
 const warren = openWarren();
+
+// Of its own: the usual port would be another test's as soon as this one's daemon is killed.
+before(async () => {
+  const free = createServer();
+  const port = await listenOn(free);
+  await new Promise((resolve) => free.close(resolve));
+  write(warren.data, {
+    [basename(namesPortFile({ data: warren.data, runtime: '', config: '' }))]: `${port}`,
+  });
+});
 
 const SERVER = `
 const http = require('http');
