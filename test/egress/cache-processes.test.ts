@@ -50,7 +50,7 @@ describe('downloads of several processes', () => {
     const folder = newFolder();
     const [node, ...args] = writer(folder, 3_000_000, 2_000_000, 1);
     const child = spawn(node!, args, { stdio: 'ignore' });
-    await until(() => inside(folder).length > 0, 10_000);
+    await until(() => inside(folder).length > 0);
     const alive = await openCache({ folder });
     assert.equal(inside(folder).length, 1, 'what a living process writes stays');
     child.kill('SIGKILL');

@@ -42,7 +42,7 @@ describe('a policy that says nothing (NE 1)', () => {
         ['request', 2],
         ['flow', 3],
       ] as const)
-        await until(() => denials(opened).filter((event) => event.kind === kind).length === count, 15_000);
+        await until(() => denials(opened).filter((event) => event.kind === kind).length === count);
     });
 });
 

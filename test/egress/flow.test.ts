@@ -210,7 +210,7 @@ describe('an opaque flow', () => {
     const again = await door({ allow: [TCP], origins: { 5432: second.port } });
     const stream = await again.openName('db.example', 5432);
     stream.write('x');
-    await new Promise((wait) => setTimeout(wait, 50));
+    await until(() => second.received.join() === 'x');
     stream.destroy(new Error('reset'));
     assert.equal(((await promise) as NodeJS.ErrnoException).code, 'ECONNRESET');
   });

@@ -17,6 +17,7 @@ import type { RequestEvent } from '../../src/egress/audit/event.ts';
 import {
   type DoorOptions,
   guestCa,
+  LATE_MS,
   openDoor,
   readAll,
   type TestDoor,
@@ -70,7 +71,7 @@ describe('HTTP/2', () => {
     const closed = new Promise((done) => stream.once('close', () => done('closed')));
     for (let nr = 0; nr < 400 && !stream.destroyed; nr++)
       await new Promise((written) => stream.write('x', written));
-    const ended = await Promise.race([closed, sleep(1000, 'open')]);
+    const ended = await Promise.race([closed, sleep(LATE_MS, 'open', { ref: false })]);
     resolve([]);
     assert.equal(ended, 'closed');
   });
@@ -165,7 +166,7 @@ describe('HTTP/2', () => {
       { waitForTrailers: true },
     );
     stream.on('wantTrailers', () => stream.sendTrailers({ etag: ['g', 'h'] as never }));
-    const signal = AbortSignal.timeout(5_000);
+    const signal = AbortSignal.timeout(LATE_MS);
     const rawOf = async (event: string) => (await once(stream, event, { signal }))[2] as string[];
     const got = Promise.all([rawOf('response'), rawOf('trailers')]);
     stream.resume().end('abc');
@@ -303,7 +304,7 @@ describe('a real client', () => {
       ca,
       '-sS',
       '-m',
-      '10',
+      String(LATE_MS / 1000),
       '--noproxy',
       '*',
     ];

@@ -6,7 +6,7 @@ import { after, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import type { DoorLimits } from '../../src/egress/flow/parts.ts';
-import { openDoor, type TestDoor, tlsOrigin, until } from './fake-guest.ts';
+import { LATE_MS, openDoor, type TestDoor, tlsOrigin, until } from './fake-guest.ts';
 
 const closing: (() => unknown)[] = [];
 after(async () => {
@@ -95,7 +95,7 @@ describe('bytes of a flow that nobody reads yet', () => {
     for (let nr = 0; nr < 400 && !flow.destroyed; nr++)
       await new Promise((written) => flow.write('x', written));
     // Where it leads is still being looked up.
-    const ended = await Promise.race([closed.then(() => 'closed'), sleep(1000, 'open')]);
+    const ended = await Promise.race([closed.then(() => 'closed'), sleep(LATE_MS, 'open', { ref: false })]);
     resolve([]);
     assert.equal(ended, 'closed');
   });

@@ -48,11 +48,12 @@ describe('many flows', () => {
       sockets.push(socket);
       await ask(socket);
     }
-    assert.equal(open.size, FLOWS);
+    // Not those that are open: on a busy computer the first of the late ones have gone by now.
+    assert.equal(origin.connections(), FLOWS);
     const early = 16;
-    await until(() => open.size === early, 10_000);
+    await until(() => open.size === early);
     await ask(sockets.at(-1)!);
-    assert.equal(open.size, early + 1);
+    assert.equal(origin.connections(), FLOWS + 1);
     assert.equal(door.door.flows, FLOWS);
   });
 });

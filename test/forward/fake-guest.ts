@@ -101,7 +101,8 @@ export async function converse(port: number, bytes: string, until?: RegExp): Pro
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   let said = '';
   await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no end after: ${said}`)), 5_000);
+    // Only for what goes wrong: it decides nothing, however busy this computer is.
+    const timer = setTimeout(() => reject(new Error(`no end after: ${said}`)), 30_000);
     const done = () => {
       clearTimeout(timer);
       resolve();

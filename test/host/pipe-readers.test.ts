@@ -3,8 +3,10 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Writable } from 'node:stream';
 import { after, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../egress/fake-guest.ts';
 
 const children: ChildProcess[] = [];
 after(() => {
@@ -20,8 +22,8 @@ const PROGRAM = `
   process.stdout.write('first\\n');
 `;
 
-/** A shell with the program before `pipe`; what the program says of it. */
-function run(pipe: string): { said: () => string; ended: Promise<unknown> } {
+/** A shell with the program before `pipe`; what is said of it. The shell reads `input` as 3. */
+function run(pipe: string): { said: () => string; input: Writable; ended: Promise<unknown> } {
   const child = spawn(
     'sh',
     [
@@ -30,27 +32,29 @@ function run(pipe: string): { said: () => string; ended: Promise<unknown> } {
       process.execPath,
       PROGRAM,
     ],
-    { stdio: ['ignore', 'ignore', 'pipe'], detached: true },
+    { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], detached: true },
   );
   children.push(child);
   let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
     said += text;
   });
-  return { said: () => said, ended: once(child, 'close') };
+  return { said: () => said, input: child.stdio[3] as Writable, ended: once(child, 'close') };
 }
 
 it('a pipe whose reader has ended is left, also when another read on for it', {
-  timeout: 20_000,
+  timeout: 60_000,
 }, async () => {
-  const { said, ended } = run('| (read line; sleep 2)');
-  await sleep(1_500);
-  assert.equal(said(), '', 'somebody still reads');
+  const { said, input, ended } = run(`| (read line; echo "read" >&2; sh -c 'read word <&3')`);
+  await until(() => said().includes('read'));
+  await sleep(1_000);
+  assert.equal(said(), 'read\n', 'somebody still reads');
+  input.end();
   await ended;
-  assert.equal(said(), 'left');
+  assert.equal(said(), 'read\nleft');
 });
 
-it('a pipe is left whose reader has gone with the first line', { timeout: 20_000 }, async () => {
+it('a pipe is left whose reader has gone with the first line', { timeout: 60_000 }, async () => {
   const { said, ended } = run('| read line');
   await ended;
   assert.equal(said(), 'left');

@@ -44,7 +44,7 @@ export async function startRegistry(
     child.once('error', reject);
     child.once('exit', () => reject(new Error(`the registry ended: ${said.slice(-2000)}`)));
   });
-  const host = `127.0.0.1:${await Promise.race([port, setTimeout(20_000, '', { ref: false })])}`;
+  const host = `127.0.0.1:${await Promise.race([port, setTimeout(60_000, '', { ref: false })])}`;
   if (host.endsWith(':')) throw new Error(`the registry did not start: ${said.slice(-2000)}`);
   const ended = new Promise((resolve) => child.once('close', resolve));
   return {

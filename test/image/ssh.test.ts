@@ -376,20 +376,21 @@ describe('one connection', () => {
   });
 
   it('ends when no answer comes in time, when the program goes meanwhile, and with the step', async (t) => {
-    const { path, open, asked } = await agentThat(t, () => {});
-    const late = begin(path, { answerTimeoutMs: 50 });
+    // An agent of its own: its time may be over before the question is on its way.
+    const late = begin((await agentThat(t, () => {})).path, { answerTimeoutMs: 50 });
     late.from.write(frame(LIST));
     await assert.rejects(late.done, /fails: no answer within 0\.05 s/);
+    const { path, open, asked } = await agentThat(t, () => {});
     const gone = begin(path);
     gone.from.write(frame(LIST));
-    await until('it is asked', () => asked.length === 2);
+    await until('it is asked', () => asked.length === 1);
     gone.from.end();
     await gone.done;
     await until('nobody is asked any more', () => open.size === 0);
     const step = new AbortController();
     const cut = begin(path, { signal: step.signal });
     cut.from.write(frame(LIST));
-    await until('it is asked', () => asked.length === 3);
+    await until('it is asked', () => asked.length === 2);
     step.abort();
     await assert.rejects(cut.done);
     await until('nobody is asked any more', () => open.size === 0);

@@ -1,30 +1,22 @@
 // The link to the agent, against the agent itself as a plain process: `warren-agent -listen FOLDER`.
 
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
 import { Link } from '../../src/machine/link/link.ts';
 import { WarrenError } from '../../src/protocol/error.ts';
+import { type RunningAgent, startAgent } from './agent-process.ts';
 
 describe('the link to the agent', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'warren-link-'));
-  const agentSocket = join(folder, 'agent');
-  let agent: ChildProcess;
+  let running: RunningAgent;
+  let agentSocket: string;
 
   before(async () => {
-    agent = spawn(resolve('dist/warren-agent'), ['-listen', folder], { stdio: 'ignore' });
-    while (!existsSync(agentSocket)) await new Promise((resolve) => setTimeout(resolve, 10));
+    running = await startAgent();
+    agentSocket = running.agent;
   });
-  after(async () => {
-    agent.kill('SIGKILL');
-    await once(agent, 'exit');
-    rmSync(folder, { recursive: true });
-  });
+  after(() => running.stop());
 
   it('reads every answer to its end, however early the stream ends', async () => {
     const link = await Link.open(agentSocket);

@@ -91,7 +91,10 @@ describe('on a terminal', { timeout: 180_000 }, () => {
     // Keys that nothing asks for are not shown.
     type('nnn');
     // Who asked has gone before an answer: that is told, and a late one is for the next time.
-    await warren.run(['exec', 'seen', '--', 'curl', '-sS', '--max-time', '3', 'https://left.example/']);
+    const left = warren.run(['exec', 'seen', '--', 'curl', '-sS', 'https://left.example/']);
+    await shows(/left\.example:443 \(https\) is asked for/);
+    await warren.ok(['exec', 'seen', '--', 'pkill', '-x', 'curl']);
+    await left;
     await shows(/nobody waits for left\.example:443 any more/);
     await shows(/s, p or v still make a rule: *$/m);
     type('s');

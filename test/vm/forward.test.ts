@@ -79,7 +79,8 @@ describe('ports of a machine', () => {
     const client = request({ port: names, headers: { host: `9000-web.localhost:${names}` } });
     client.end();
     const [answer] = (await once(client, 'response')) as [IncomingMessage];
-    assert.equal(String((await once(answer, 'data'))[0]), 'data: 1\n\n');
+    // On a busy computer the next ones have come with it.
+    assert.match(String((await once(answer, 'data'))[0]), /^data: 1\n\n/);
     client.destroy();
     await until(
       'the guest sees that the client has gone',

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import type { SandboxDetail, TemplateView, UpResult } from '../../src/protocol/api.ts';
+import type { DaemonInfo, SandboxDetail, TemplateView, UpResult } from '../../src/protocol/api.ts';
 import { clockOffS, openWarren, removeAfter, until } from './harness.ts';
 
 const warren = openWarren();
@@ -137,9 +137,16 @@ describe('a template', () => {
     for (const { id } of await of768()) await warren.ok(['template', 'rm', id]);
 
     const before = new Set(readdirSync(store));
-    const cancelled = await warren.run(['template', 'build', ...size], {
-      onStart: (pid) => void setTimeout(() => process.kill(pid, 'SIGINT'), 2500),
+    const { pid: daemon } = await warren.json<DaemonInfo>(['daemon', 'status']);
+    let building = 0;
+    const cancelling = warren.run(['template', 'build', ...size], {
+      onStart: (pid) => {
+        building = pid;
+      },
     });
+    await until('it is begun', () => readdirSync(store).some((name) => name.startsWith(`.tmp-${daemon}-`)));
+    process.kill(building, 'SIGINT');
+    const cancelled = await cancelling;
     assert.equal(cancelled.code, 130, cancelled.stderr);
     // What was there may go meanwhile: each daemon sweeps away what those before it left.
     await until('what was begun is gone', () => readdirSync(store).every((name) => before.has(name)));

@@ -173,10 +173,12 @@ func TestANewPollReplacesTheOld(t *testing.T) {
 }
 
 func TestPendingIsBounded(t *testing.T) {
-	client := Client{waitFor: 300 * time.Millisecond}
+	client := Client{waitFor: time.Hour}
 	results := make(chan error, pendingMax)
+	ctx, leave := context.WithCancel(context.Background())
+	defer leave()
 	connect := func() error {
-		_, err := client.Connect(context.Background(), "192.0.2.1:443", "", strings.NewReader(""), func() {})
+		_, err := client.Connect(ctx, "192.0.2.1:443", "", strings.NewReader(""), func() {})
 		return err
 	}
 	for range pendingMax {
@@ -186,10 +188,21 @@ func TestPendingIsBounded(t *testing.T) {
 	if err := connect(); !errors.Is(err, errTooMany) {
 		t.Fatal(err)
 	}
+	leave()
 	for range pendingMax {
 		if err := <-results; !errors.Is(err, errNoHost) {
 			t.Fatal(err)
 		}
+	}
+	if n := client.pendingNow(); n != 0 {
+		t.Fatalf("%d still wait", n)
+	}
+}
+
+func TestNobodyWaitsForAHostForEver(t *testing.T) {
+	client := Client{waitFor: 10 * time.Millisecond}
+	if _, err := client.Connect(context.Background(), "192.0.2.1:443", "", strings.NewReader(""), func() {}); !errors.Is(err, errNoHost) {
+		t.Fatal(err)
 	}
 }
 
