@@ -190,6 +190,18 @@ describe('a secret through the door', () => {
     }
   });
 
+  it('is taken out with a header or a trailer that is named like it', async () => {
+    const { ask } = await setUp({ source: { kind: 'value', value: 'The-Real-Value' } }, (_, __, response) => {
+      response.writeHead(200, { 'x-the-real-value-x': 'a', trailer: 'x-kept', 'x-kept': 'b' });
+      response.write('c');
+      response.addTrailers({ 'the-real-value': 'd' });
+      response.end();
+    });
+    const answer = await ask(OWN, `GET / HTTP/1.1\r\nX-Key: ${PLACEHOLDER}`);
+    assert.match(answer, /x-kept: b/i);
+    assert.doesNotMatch(answer, /the-real-value/i);
+  });
+
   it('is found in what a guest would rather have compressed', async () => {
     const { ask, seen } = await setUp({ body: true }, (one, _, response) => {
       const text = `was ${one.headers['x-key'] ?? one.body}`;

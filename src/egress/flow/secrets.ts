@@ -40,6 +40,8 @@ export class BodyDenied extends Error {
 /** Takes what was put in out of an answer again, should the origin repeat it. */
 export interface Scrub {
   text(text: string): string;
+  /** Whether the name of a header, in small letters, holds one: that header goes. */
+  isIn(name: string): boolean;
   /** Puts placeholders in their place; the length may change. */
   body(): Transform;
   /** Keeps the length. `isText`: of others, short values are left. Null: none is long enough. */

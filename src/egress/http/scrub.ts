@@ -15,7 +15,9 @@ export function scrubbed<O extends Response | Switched>(outcome: O, scrub: Scrub
 export function scrubbed(outcome: Response | Switched, scrub: Scrub | null): Response | Switched {
   if (!scrub) return outcome;
   const clean = (headers: HeaderList) =>
-    headers.map(([name, value]): [string, string] => [name, scrub.text(value)]);
+    headers.flatMap(([name, value]): [string, string][] =>
+      scrub.isIn(name) ? [] : [[name, scrub.text(value)]],
+    );
   if (outcome.kind === 'switched')
     return { ...outcome, rawHeaders: outcome.rawHeaders.map((text) => scrub.text(text)) };
   const { head, body } = outcome;

@@ -25,7 +25,7 @@ export interface DoorSecrets extends Secrets {
 }
 
 const MAX_PLACES = 8;
-/** Of fewer, a download of a gigabyte that is no text would hold some by chance. */
+/** Of fewer, a download of a gigabyte that is no text would hold some by chance, and headers have such names. */
 const MIN_HIDDEN_BYTES = 8;
 
 class Missing extends Error {}
@@ -116,6 +116,8 @@ export function createSecrets(initial: readonly SecretBinding[], values: SecretV
             (before, [value, placeholder]) => before.replaceAll(latin1(value), () => placeholder),
             text,
           ),
+        isIn: (name) =>
+          pairs.some(([value]) => value.length >= MIN_HIDDEN_BYTES && name.includes(value.toLowerCase())),
         body: () =>
           new ReplacingStream(
             pairs.map(([value, placeholder]) => ({
