@@ -190,6 +190,43 @@ describe('a secret through the door', () => {
     }
   });
 
+  it('is taken out of base64, wherever it stands in it', async () => {
+    const value = 'The+Real?Value~\u00ff/';
+    const { ask } = await setUp({ source: { kind: 'value', value } }, (_, request, response) => {
+      const echo = Buffer.from(String(request.headers['x-key']), 'latin1');
+      const words = [0, 1, 2, 3, 4].flatMap((before) =>
+        (['base64', 'base64url'] as const).map((form) =>
+          Buffer.concat([Buffer.alloc(before, 'x'), echo, Buffer.from('tail')]).toString(form),
+        ),
+      );
+      response.setHeader('content-type', request.url === '/text' ? 'text/plain' : 'image/png');
+      response.end(words.join(' '));
+    });
+    for (const path of ['/text', '/picture']) {
+      const answer = await ask(OWN, `GET ${path} HTTP/1.1\r\nX-Key: ${PLACEHOLDER}`);
+      const words = answer.split('\r\n\r\n')[1]!.split(/[^A-Za-z0-9+/=_-]+/);
+      for (const word of words)
+        assert.ok(!Buffer.from(word, 'base64').toString().includes(value.slice(2, -2)), word);
+      assert.ok(words.length >= 10);
+    }
+  });
+
+  it('is taken out of what is repeated late, whatever was sent as Basic meanwhile', async () => {
+    const late = Promise.withResolvers<void>();
+    const { ask } = await setUp({}, async ({ url, headers }, _, response) => {
+      if (url === '/late') await late.promise;
+      response.setHeader('x-echo', headers.authorization ?? '');
+      response.end(JSON.stringify({ got: headers.authorization }));
+    });
+    const basic = (user: string) =>
+      `Authorization: Basic ${Buffer.from(`${user}:${PLACEHOLDER}`).toString('base64')}`;
+    const answer = ask(OWN, `GET /late HTTP/1.1\r\n${basic('me')}`);
+    for (let nr = 0; nr < 12; nr++) await ask(OWN, `GET / HTTP/1.1\r\n${basic(`user${nr}`)}`);
+    late.resolve();
+    for (const word of (await answer).split(/[^A-Za-z0-9+/=]+/))
+      assert.ok(!Buffer.from(word, 'base64').toString('latin1').includes(REAL), word);
+  });
+
   it('is taken out with a header or a trailer that is named like it', async () => {
     const { ask } = await setUp({ source: { kind: 'value', value: 'The-Real-Value' } }, (_, __, response) => {
       response.writeHead(200, { 'x-the-real-value-x': 'a', trailer: 'x-kept', 'x-kept': 'b' });

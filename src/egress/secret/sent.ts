@@ -2,6 +2,7 @@
 // host repeat it. Limits: 4 values of one secret and 8 of Basic a host, the newest.
 
 import { decodeBasic } from './find.ts';
+import { spellingsOf } from './spellings.ts';
 
 /** Of one secret: an origin may repeat one that was rotated a moment ago. */
 const MAX_VALUES = 4;
@@ -47,8 +48,7 @@ export class SentValues {
     if (!known) return null;
     const all = new Map(known.basic);
     for (const [value, placeholder] of known.values)
-      for (const spelled of [encodeURIComponent(value), JSON.stringify(value).slice(1, -1), value])
-        all.set(spelled, placeholder);
+      for (const [real, given] of spellingsOf(value, placeholder)) all.set(real, given);
     return [...all].sort(([a], [b]) => b.length - a.length);
   }
 
