@@ -190,6 +190,29 @@ describe('a secret through the door', () => {
     }
   });
 
+  it('is taken out of an answer that had begun before it was put in anywhere', async () => {
+    for (const type of ['text/event-stream', 'application/octet-stream']) {
+      const begun = Promise.withResolvers<void>();
+      let told: (text: string) => void = () => {};
+      const { ask } = await setUp({}, ({ url, headers }, _, response) => {
+        if (url !== '/stream') {
+          told(`heard ${headers['x-key']}\n`);
+          return void response.end();
+        }
+        response.setHeader('content-type', type);
+        response.write('begun\n');
+        told = (text) => response.end(text);
+        begun.resolve();
+      });
+      const answer = ask(OWN, 'GET /stream HTTP/1.1\r\nAccept-Encoding: gzip');
+      await begun.promise;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await ask(OWN, `GET / HTTP/1.1\r\nX-Key: ${PLACEHOLDER}`);
+      assert.match(await answer, /begun[\s\S]*heard \S/);
+      assert.ok(!(await answer).includes(REAL), type);
+    }
+  });
+
   it('is taken out of base64, wherever it stands in it', async () => {
     const value = 'The+Real?Value~\u00ff/';
     const { ask } = await setUp({ source: { kind: 'value', value } }, (_, request, response) => {
@@ -263,7 +286,7 @@ describe('a secret through the door', () => {
     );
     for (const name of streams) assert.ok(seen.every(({ headers }) => !(name.toLowerCase() in headers)));
     const { ask: askOther, seen: bySomeone } = await setUp();
-    await askOther(OWN, `GET / HTTP/1.1${more}`);
+    await askOther(OTHER, `GET / HTTP/1.1${more}`);
     assert.deepEqual(bySomeone[0]!.headers['accept-encoding'], 'gzip, br');
   });
 

@@ -26,10 +26,8 @@ export function scrubbed(outcome: Response | Switched, scrub: Scrub | null): Res
   const answer = { ...outcome, head: { ...head, headers, message: scrub.text(head.message) }, trailers };
   if (head.bodiless) return answer;
   const isText = isReadable(head.headers);
-  if (!isText || keepsLength(head)) {
-    const mask = scrub.mask(isText);
-    return mask ? { ...answer, body: through(body, mask) } : answer;
-  }
+  if (!isText || keepsLength(head) || !scrub.isKnown)
+    return { ...answer, body: through(body, scrub.mask(isText)) };
   const untold = headers.filter(([name]) => name !== 'content-length');
   return { ...answer, head: { ...answer.head, headers: untold }, body: through(body, scrub.body()) };
 }
