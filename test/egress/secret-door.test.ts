@@ -9,7 +9,7 @@ import type { SecretBinding } from '../../src/egress/secret/binding.ts';
 import { makePlaceholder } from '../../src/egress/secret/placeholder.ts';
 import { secretValues } from '../../src/egress/secret/sources.ts';
 import { createSecrets } from '../../src/egress/secret/substitute.ts';
-import { openDoor, rawOrigin, say, tlsOrigin } from './fake-guest.ts';
+import { listenOn, openDoor, rawOrigin, say, tlsOrigin } from './fake-guest.ts';
 
 const closing: (() => unknown)[] = [];
 after(async () => {
@@ -71,7 +71,12 @@ async function setUp(
     return await say(await door.tls(host), `${head}\r\nHost: ${host}\r\nConnection: close\r\n\r\n${body}`);
   };
   const notices = () => door.ended('notice').map((event) => 'code' in event && event.code);
-  return { door, seen, secrets, binding, ask, notices };
+  /** From now on the same server is reached in plain text. */
+  const plainly = async () => {
+    origins[80] = await listenOn(server as never);
+    closing.push(() => server.close());
+  };
+  return { door, seen, secrets, binding, ask, notices, plainly };
 }
 
 const post = (body: string, type = 'text/plain', more = '') =>
@@ -191,10 +196,14 @@ describe('a secret through the door', () => {
   });
 
   it('is taken out of an answer that had begun before it was put in anywhere', async () => {
-    for (const type of ['text/event-stream', 'application/octet-stream']) {
+    for (const [port, type] of [
+      [443, 'text/event-stream'],
+      [443, 'application/octet-stream'],
+      [80, 'text/event-stream'],
+    ] as const) {
       const begun = Promise.withResolvers<void>();
       let told: (text: string) => void = () => {};
-      const { ask } = await setUp({}, ({ url, headers }, _, response) => {
+      const { ask, door, plainly } = await setUp({}, ({ url, headers }, _, response) => {
         if (url !== '/stream') {
           told(`heard ${headers['x-key']}\n`);
           return void response.end();
@@ -204,12 +213,15 @@ describe('a secret through the door', () => {
         told = (text) => response.end(text);
         begun.resolve();
       });
-      const answer = ask(OWN, 'GET /stream HTTP/1.1\r\nAccept-Encoding: gzip');
+      await plainly();
+      const head = 'GET /stream HTTP/1.1\r\nAccept-Encoding: gzip';
+      const whole = `${head}\r\nHost: ${OWN}\r\nConnection: close\r\n\r\n`;
+      const answer = port === 443 ? ask(OWN, head) : say(await door.openName(OWN, 80), whole);
       await begun.promise;
       await new Promise((resolve) => setTimeout(resolve, 100));
       await ask(OWN, `GET / HTTP/1.1\r\nX-Key: ${PLACEHOLDER}`);
       assert.match(await answer, /begun[\s\S]*heard \S/);
-      assert.ok(!(await answer).includes(REAL), type);
+      assert.ok(!(await answer).includes(REAL), `${port} ${type}`);
     }
   });
 

@@ -37,9 +37,10 @@ export function createSecrets(initial: readonly SecretBinding[], values: SecretV
   const sent = new SentValues();
   const belongs = new Map<string, boolean>();
 
-  function belongsSome(target: Target, host: string): boolean {
-    const key = `${host}:${target.port}`;
-    const known = belongs.get(key) ?? bindings.some(({ hosts }) => belongsTo(hosts, target));
+  /** At any port: what one was told, another may repeat. */
+  function belongsSome({ host }: Target): boolean {
+    const key = hostText(host);
+    const known = belongs.get(key) ?? bindings.some(({ hosts }) => belongsTo(hosts, { host }));
     if (belongs.size >= MAX_KNOWN_HOSTS) belongs.clear();
     belongs.set(key, known);
     return known;
@@ -123,7 +124,7 @@ export function createSecrets(initial: readonly SecretBinding[], values: SecretV
       const pairs = () => sent.pairs(host);
       const isKnown = pairs().length > 0;
       // An answer that has begun may go on until something is put in.
-      if (!isKnown && !belongsSome(target, host)) return null;
+      if (!isKnown && !belongsSome(target)) return null;
       return {
         isKnown,
         text: (text) =>
