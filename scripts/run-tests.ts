@@ -72,7 +72,7 @@ async function goTests(): Promise<void> {
 async function nodeTests(files: string[]): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const quiet = new AbortController();
-  const stream = run({ files, concurrency: 2, timeout: 15 * 60_000, signal: quiet.signal });
+  const stream = run({ files, concurrency: 2, timeout: 20 * 60_000, signal: quiet.signal });
   // A file whose process does not end, its tests done, would be waited for forever.
   const watch = setTimeout(() => {
     console.log(`✖ no test began or ended for ${QUIET_MS / 60_000} min`);

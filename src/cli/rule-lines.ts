@@ -5,6 +5,8 @@ import type { PolicyView, RuleView } from '../protocol/policy.ts';
 import { sanitizeLine } from '../protocol/sanitize.ts';
 
 const MAX_WORD_CHARS = 200;
+/** Of each: what one says at length must not hide another. */
+const MAX_PART_CHARS = 120;
 const MAX_WHERE_CHARS = 40;
 /** Narrower is hardly read. */
 const MIN_WHAT_CHARS = 20;
@@ -23,7 +25,7 @@ export function ruleLines(
     before = source;
     const start = `  ${rule.effect.padEnd(5)}  ${sanitizeLine(rule.where, MAX_WORD_CHARS).padEnd(wide)}  `;
     const room = columns === null ? Infinity : Math.max(MIN_WHAT_CHARS, columns - start.length);
-    const [first = '', ...more] = wrapped(sanitizeLine(whatOf(rule), MAX_WORD_CHARS), room);
+    const [first = '', ...more] = wrapped(whatOf(rule), room);
     lines.push((start + first).trimEnd());
     for (const line of more) lines.push(' '.repeat(start.length) + line);
   }
@@ -45,16 +47,17 @@ function heading(source: string, files: PolicyView['files']): string {
 }
 
 function whatOf({ speaks, methods, paths, git, allowPrivate, comment, never }: RuleView): string {
-  const what = [
+  const parts = [
     speaks.join(' '),
     methods?.join(','),
-    paths?.join(' '),
     git?.fetch && 'git fetch',
     git?.push && `git push ${git.push}`,
     allowPrivate && 'private addresses',
+    paths?.join(' '),
     comment && `(${comment})`,
     never && `DENIED: ${never}`,
-  ].filter((each) => each);
+  ];
+  const what = parts.flatMap((each) => (each ? [sanitizeLine(each, MAX_PART_CHARS)] : []));
   return what.join('; ') || 'everything';
 }
 

@@ -1,14 +1,14 @@
 // What the CLI prints: results to stdout, everything else to stderr; words of a guest only made visible.
 
 import { isUsageError, WarrenError } from '../protocol/error.ts';
-import { sanitize } from '../protocol/sanitize.ts';
+import { sanitize, shownJson } from '../protocol/sanitize.ts';
 
 export function print(text: string): void {
   process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
 }
 
 export function printJson(value: unknown): void {
-  print(JSON.stringify(value, null, 2));
+  print(shownJson(value, 2));
 }
 
 /** A word to the person: never part of the result. */

@@ -17,6 +17,14 @@ export function sanitize(text: string, maxChars = Number.POSITIVE_INFINITY): str
   });
 }
 
+/** JSON of the same value in which a terminal finds nothing to obey. */
+export function shownJson(value: unknown, indent = 0): string {
+  const escaped = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return JSON.stringify(value, null, indent).replaceAll(UNSAFE, (char) =>
+    char.split('').map(escaped).join(''),
+  );
+}
+
 /** The same, for text that must stay on its line: a name, a path, a subject. */
 export function sanitizeLine(text: string, maxChars = 200): string {
   return sanitize(text, maxChars).replaceAll('\n', '\\n').replaceAll('\t', '\\t');

@@ -25,6 +25,8 @@ import { BASE_ENV, baseTar } from './base.ts';
 export interface SharedWorkshop {
   store: string;
   base: StoredLayer;
+  /** While its machine came up. */
+  said: readonly string[];
   /** Of one case. */
   openFor(prefix: string): Workshop;
   close(): Promise<void>;
@@ -60,8 +62,12 @@ export async function openSharedWorkshop(): Promise<SharedWorkshop> {
   const id = newBuildId();
   mkdirSync(buildFiles(layout, id).folder, { recursive: true, mode: 0o700 });
   const abort = new AbortController();
+  const said: string[] = [];
   const machine = await openBuilder(rooms, id, {
     ...{ context: home, repository: null, profiles: [], layers, caches: true },
+    // The first one is given up as if it said nothing.
+    awakenMs: [1, 120_000],
+    onProgress: (step) => void said.push(step),
     signal: abort.signal,
   }).catch((error: unknown) => {
     rmSync(home, { recursive: true, force: true });
@@ -70,6 +76,7 @@ export async function openSharedWorkshop(): Promise<SharedWorkshop> {
   return {
     store,
     base,
+    said,
     openFor: (prefix) => ({
       builder: prefixed(machine.builder, prefix),
       certificatePem: machine.certificatePem,

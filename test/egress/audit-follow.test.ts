@@ -2,11 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { appendFile } from 'node:fs/promises';
+import { appendFile, stat, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { AuditFile } from '../../src/egress/audit/audit-file.ts';
+import { GENESIS, sealRecord } from '../../src/egress/audit/chain.ts';
 import type { AuditEvent } from '../../src/egress/audit/event.ts';
 import { followAudit } from '../../src/egress/audit/follow.ts';
 import { lastAuditRecord, readAudit, verifyAudit } from '../../src/egress/audit/read.ts';
@@ -25,6 +26,9 @@ const event = (nr: number): AuditEvent => ({
   type: 'A',
   answer: '198.18.0.1',
 });
+
+/** A follower that misses a record waits for it. */
+const late = (signal: AbortSignal) => AbortSignal.any([signal, AbortSignal.timeout(20_000)]);
 
 describe('an audit that is followed', () => {
   it('tells what was there, what comes, and what comes after a rotation', async () => {
@@ -84,6 +88,41 @@ describe('an audit that is followed', () => {
       await Promise.all([writing, reading]);
       await audit.close();
     }
+  });
+
+  it('tells what came in place of what a full disk had let through in part', async () => {
+    const path = join(folder, 'cut.jsonl');
+    let at = { seq: 0, hash: GENESIS };
+    const lines = (...hosts: number[]) =>
+      hosts.map((nr) => {
+        const sealed = sealRecord(event(nr), '2026-01-01T00:00:00.000Z', at);
+        at = sealed.at;
+        return `${sealed.line}\n`;
+      });
+    await appendFile(path, lines(1, 2).join(''));
+    const kept = at;
+    const { size } = await stat(path);
+    const stop = new AbortController();
+    const seen: string[] = [];
+    for await (const { seq, host } of followAudit(path, late(stop.signal), 1)) {
+      seen.push(`${seq} ${host}`);
+      const step = seen.length;
+      if (step === 2) await appendFile(path, lines(3, 4).join('').slice(0, -10));
+      // Once it is longer than before, and once it is shorter.
+      if (step === 3 || step === 7) {
+        await truncate(path, size);
+        at = kept;
+        await appendFile(path, lines(...(step === 3 ? [11, 12, 13, 14] : [21])).join(''));
+      }
+      if (step === 8) {
+        assert.equal((await verifyAudit(path)).broken, null);
+        stop.abort();
+      }
+    }
+    assert.deepEqual(
+      seen.map((each) => each.replace('.example', '')),
+      ['1 h1', '2 h2', '3 h3', '3 h11', '4 h12', '5 h13', '6 h14', '3 h21'],
+    );
   });
 
   it('waits for a file that is not there yet, and for the end of a line', async () => {

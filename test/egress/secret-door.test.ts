@@ -9,7 +9,7 @@ import type { SecretBinding } from '../../src/egress/secret/binding.ts';
 import { makePlaceholder } from '../../src/egress/secret/placeholder.ts';
 import { secretValues } from '../../src/egress/secret/sources.ts';
 import { createSecrets } from '../../src/egress/secret/substitute.ts';
-import { openDoor, rawOrigin, say, tlsOrigin } from './fake-guest.ts';
+import { listenOn, openDoor, rawOrigin, say, tlsOrigin } from './fake-guest.ts';
 
 const closing: (() => unknown)[] = [];
 after(async () => {
@@ -71,7 +71,12 @@ async function setUp(
     return await say(await door.tls(host), `${head}\r\nHost: ${host}\r\nConnection: close\r\n\r\n${body}`);
   };
   const notices = () => door.ended('notice').map((event) => 'code' in event && event.code);
-  return { door, seen, secrets, binding, ask, notices };
+  /** From now on the same server is reached in plain text. */
+  const plainly = async () => {
+    origins[80] = await listenOn(server as never);
+    closing.push(() => server.close());
+  };
+  return { door, seen, secrets, binding, ask, notices, plainly };
 }
 
 const post = (body: string, type = 'text/plain', more = '') =>
@@ -190,6 +195,85 @@ describe('a secret through the door', () => {
     }
   });
 
+  it('is taken out of an answer that had begun before it was put in anywhere', async () => {
+    for (const [port, type] of [
+      [443, 'text/event-stream'],
+      [443, 'application/octet-stream'],
+      [80, 'text/event-stream'],
+    ] as const) {
+      const begun = Promise.withResolvers<void>();
+      let told: (text: string) => void = () => {};
+      const { ask, door, plainly } = await setUp({}, ({ url, headers }, _, response) => {
+        if (url !== '/stream') {
+          told(`heard ${headers['x-key']}\n`);
+          return void response.end();
+        }
+        response.setHeader('content-type', type);
+        response.write('begun\n');
+        told = (text) => response.end(text);
+        begun.resolve();
+      });
+      await plainly();
+      const head = 'GET /stream HTTP/1.1\r\nAccept-Encoding: gzip';
+      const whole = `${head}\r\nHost: ${OWN}\r\nConnection: close\r\n\r\n`;
+      const answer = port === 443 ? ask(OWN, head) : say(await door.openName(OWN, 80), whole);
+      await begun.promise;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await ask(OWN, `GET / HTTP/1.1\r\nX-Key: ${PLACEHOLDER}`);
+      assert.match(await answer, /begun[\s\S]*heard \S/);
+      assert.ok(!(await answer).includes(REAL), `${port} ${type}`);
+    }
+  });
+
+  it('is taken out of base64, wherever it stands in it', async () => {
+    const value = 'The+Real?Value~\u00ff/';
+    const { ask } = await setUp({ source: { kind: 'value', value } }, (_, request, response) => {
+      const echo = Buffer.from(String(request.headers['x-key']), 'latin1');
+      const words = [0, 1, 2, 3, 4].flatMap((before) =>
+        (['base64', 'base64url'] as const).map((form) =>
+          Buffer.concat([Buffer.alloc(before, 'x'), echo, Buffer.from('tail')]).toString(form),
+        ),
+      );
+      response.setHeader('content-type', request.url === '/text' ? 'text/plain' : 'image/png');
+      response.end(words.join(' '));
+    });
+    for (const path of ['/text', '/picture']) {
+      const answer = await ask(OWN, `GET ${path} HTTP/1.1\r\nX-Key: ${PLACEHOLDER}`);
+      const words = answer.split('\r\n\r\n')[1]!.split(/[^A-Za-z0-9+/=_-]+/);
+      for (const word of words)
+        assert.ok(!Buffer.from(word, 'base64').toString().includes(value.slice(2, -2)), word);
+      assert.ok(words.length >= 10);
+    }
+  });
+
+  it('is taken out of what is repeated late, whatever was sent as Basic meanwhile', async () => {
+    const late = Promise.withResolvers<void>();
+    const { ask } = await setUp({}, async ({ url, headers }, _, response) => {
+      if (url === '/late') await late.promise;
+      response.setHeader('x-echo', headers.authorization ?? '');
+      response.end(JSON.stringify({ got: headers.authorization }));
+    });
+    const basic = (user: string) =>
+      `Authorization: Basic ${Buffer.from(`${user}:${PLACEHOLDER}`).toString('base64')}`;
+    const answer = ask(OWN, `GET /late HTTP/1.1\r\n${basic('me')}`);
+    for (let nr = 0; nr < 12; nr++) await ask(OWN, `GET / HTTP/1.1\r\n${basic(`user${nr}`)}`);
+    late.resolve();
+    for (const word of (await answer).split(/[^A-Za-z0-9+/=]+/))
+      assert.ok(!Buffer.from(word, 'base64').toString('latin1').includes(REAL), word);
+  });
+
+  it('is taken out with a header or a trailer that is named like it', async () => {
+    const { ask } = await setUp({ source: { kind: 'value', value: 'The-Real-Value' } }, (_, __, response) => {
+      response.writeHead(200, { 'x-the-real-value-x': 'a', trailer: 'x-kept', 'x-kept': 'b' });
+      response.write('c');
+      response.addTrailers({ 'the-real-value': 'd' });
+      response.end();
+    });
+    const answer = await ask(OWN, `GET / HTTP/1.1\r\nX-Key: ${PLACEHOLDER}`);
+    assert.match(answer, /x-kept: b/i);
+    assert.doesNotMatch(answer, /the-real-value/i);
+  });
+
   it('is found in what a guest would rather have compressed', async () => {
     const { ask, seen } = await setUp({ body: true }, (one, _, response) => {
       const text = `was ${one.headers['x-key'] ?? one.body}`;
@@ -214,7 +298,7 @@ describe('a secret through the door', () => {
     );
     for (const name of streams) assert.ok(seen.every(({ headers }) => !(name.toLowerCase() in headers)));
     const { ask: askOther, seen: bySomeone } = await setUp();
-    await askOther(OWN, `GET / HTTP/1.1${more}`);
+    await askOther(OTHER, `GET / HTTP/1.1${more}`);
     assert.deepEqual(bySomeone[0]!.headers['accept-encoding'], 'gzip, br');
   });
 

@@ -233,7 +233,7 @@ describe('a source', async () => {
 
 describe('replacing in a stream', () => {
   const run = async (chunks: string[]) => {
-    const stream = new ReplacingStream([
+    const stream = new ReplacingStream(() => [
       { find: Buffer.from('aab'), put: () => Buffer.from('1') },
       { find: Buffer.from('bcd'), put: async () => Buffer.from('22') },
     ]);
@@ -252,7 +252,7 @@ describe('replacing in a stream', () => {
   });
 
   it('holds back only what could be a beginning', async () => {
-    const stream = new ReplacingStream([{ find: Buffer.from('token'), put: () => Buffer.from('-') }]);
+    const stream = new ReplacingStream(() => [{ find: Buffer.from('token'), put: () => Buffer.from('-') }]);
     stream.write('data: 1\n\n');
     await new Promise((resolve) => stream.once('readable', resolve));
     assert.equal(String(stream.read()), 'data: 1\n\n');
@@ -260,7 +260,7 @@ describe('replacing in a stream', () => {
   });
 
   it('looks at each byte once, however often something is found', async () => {
-    const stream = new ReplacingStream([
+    const stream = new ReplacingStream(() => [
       { find: Buffer.from('a'), put: () => Buffer.from('b') },
       { find: Buffer.from('aaaaaaaaaaaaaaaac'), put: () => Buffer.from('') },
     ]);
@@ -274,7 +274,7 @@ describe('replacing in a stream', () => {
 
 describe('hiding values in a stream', () => {
   const stream = () =>
-    new MaskingStream(
+    new MaskingStream(() =>
       ['token-1', 'other-22'].map((value) => ({
         find: Buffer.from(value),
         mask: Buffer.alloc(value.length, '*'),

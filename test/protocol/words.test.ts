@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { EnvelopeReader, encodeEnvelope } from '../../src/protocol/connect.ts';
 import { parseName, suggestName } from '../../src/protocol/names.ts';
-import { sanitize, sanitizeLine } from '../../src/protocol/sanitize.ts';
+import { sanitize, sanitizeLine, shownJson } from '../../src/protocol/sanitize.ts';
 
 describe('names of sandboxes', () => {
   for (const name of ['a', 'demo', 'demo-2', '0', 'a'.repeat(40)])
@@ -36,6 +36,16 @@ describe('text of a guest', () => {
     assert.doesNotMatch(shown, /[\u001b\u0007\u009b\u202e\u200b\r]/);
     assert.match(shown, /\n\tok$/);
     assert.match(shown, /\\x1b\]52/);
+  });
+
+  it('is whole in JSON, and nothing in it is obeyed', () => {
+    const hostile =
+      '\u001b]52;c;ZXZpbA==\u0007\u009b2J\u007f\u202eevil\u200b\u2028\r\n\tok \u{e0041} 日本語 🙂';
+    for (const indent of [0, 2]) {
+      const text = shownJson({ hostile, [hostile]: [1] }, indent);
+      assert.deepEqual(JSON.parse(text), { hostile, [hostile]: [1] });
+      assert.doesNotMatch(text, /[^\n\x20-\x7e日本語🙂]/u);
+    }
   });
 
   it('stays on its line where it must', () => assert.equal(sanitizeLine('a\nb'), 'a\\nb'));

@@ -59,6 +59,13 @@ describe('a rule', () => {
     assert.match(line({ git: { fetch: false, push: 'refs/heads/x' } }), /443; git push refs\/heads\/x$/);
   });
 
+  it('hides nothing behind what it says at length', () => {
+    const paths = Array.from({ length: 64 }, (_, nr) => `/of/no/interest/${nr}`);
+    const speaks = Array.from({ length: 64 }, (_, nr) => `https:${nr + 10_000}`);
+    const long = line({ speaks, paths, comment: 'all is well '.repeat(80), allowPrivate: true, never: 'x' });
+    assert.match(long, /; private addresses; \/of\/no.*…; \(all is.*…; DENIED: x$/);
+  });
+
   it('says that it never counts', () => {
     assert.match(line({ never: 'port 7070 …' }), /DENIED: port 7070/);
   });

@@ -30,7 +30,7 @@ before(async () => {
   await warren.ok(['template', 'build']);
 });
 
-describe('on a terminal', { timeout: 180_000 }, () => {
+describe('on a terminal', { timeout: 900_000 }, () => {
   it('`up` asks whether to trust warren.json, and its shell shows what is asked for', async (t) => {
     removeAfter(t, warren, 'asked');
     const repository = warren.repository('asked', {

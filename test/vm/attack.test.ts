@@ -25,7 +25,7 @@ async function nothingLeft(): Promise<void> {
   assert.ok(!existsSync(secrets) || !readFileSync(secrets, 'utf8').includes('ATTACK'));
 }
 
-describe('warren doctor --attack', { timeout: 300_000 }, () => {
+describe('warren doctor --attack', { timeout: 900_000 }, () => {
   it('tells what held, of every attack, and leaves nothing', async () => {
     const views = await warren.json<AttackView[]>(['doctor', '--attack']);
     assert.deepEqual(

@@ -20,7 +20,7 @@ const small = require('small');
 require('http').createServer((_, response) => response.end('dev server with ' + small)).listen(3000, '127.0.0.1');
 `;
 
-it('npm install, git push with a token, a dev server in a browser', { timeout: 400_000 }, async (t) => {
+it('npm install, git push with a token, a dev server in a browser', { timeout: 900_000 }, async (t) => {
   const tarball = makeTarball(join(warren.home, 'files'));
   const registry = await origin(({ url, headers }, response) => {
     if (url === '/small/-/small-1.0.0.tgz') return response.end(tarball);

@@ -57,6 +57,10 @@ describe('what Docker makes of a Dockerfile', { skip: 'missing' in box && box.mi
   });
   after(async () => await shared?.close());
 
+  it('is built in another machine when the first one says nothing', () => {
+    assert.deepEqual(shared.said, ['its machine says nothing: starting another']);
+  });
+
   for (const name of CHOSEN)
     it(`is made here too: ${name}`, async () => {
       const one = cases.find((each) => each.name === name);

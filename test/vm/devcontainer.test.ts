@@ -27,7 +27,7 @@ const settled = async (name: string) =>
     return setup && setup.state !== 'running' ? setup : undefined;
   });
 
-describe('a devcontainer.json', { skip: missing, timeout: 600_000 }, () => {
+describe('a devcontainer.json', { skip: missing, timeout: 900_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'warren-devcontainer-'));
   let registry: RunningRegistry;
   let image: string;

@@ -89,7 +89,7 @@ const guest = async (line: string) => await warren.run(['exec', NAME, '--', 'sh'
 const WORDS = words(NAME);
 let bothWays: BothWays;
 
-describe('a program in a machine', { timeout: 300_000 }, () => {
+describe('a program in a machine', { timeout: 900_000 }, () => {
   it('curl over http', () =>
     bothWays(
       (url) => `curl -sS --max-time 60 ${url}`,

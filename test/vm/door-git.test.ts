@@ -35,7 +35,7 @@ before(async () => {
 
 const guest = async (line: string) => await warren.run(['exec', NAME, '--', 'sh', '-c', line]);
 
-describe('git in a machine', { timeout: 300_000 }, () => {
+describe('git in a machine', { timeout: 900_000 }, () => {
   it('clones and pushes with a token that the door puts in', async () => {
     const done = await guest(
       `git config --global credential.helper ${HELPER} && git config --global user.name Ann && git config --global user.email ann@example.com &&
@@ -96,7 +96,7 @@ describe('git in a machine', { timeout: 300_000 }, () => {
   });
 });
 
-describe('the token’s value', { timeout: 300_000 }, () => {
+describe('the token’s value', { timeout: 900_000 }, () => {
   it('is in no variable, no process and no memory of the machine (SE 49)', async (t) => {
     const own = await guest('printf %s "$TOKEN"');
     const placeholder = own.stdout;

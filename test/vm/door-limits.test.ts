@@ -40,7 +40,7 @@ const works = async () => {
   assert.equal(stdout, 'hello from web.warren.test\n', stderr);
 };
 
-describe('what is not TCP', { timeout: 300_000 }, () => {
+describe('what is not TCP', { timeout: 900_000 }, () => {
   it('UDP, ICMP, SCTP, raw packets and IPv6 fail at once, on this side (NE 31)', async () => {
     const { stdout, stderr } = await guest('sudo python3 protocols.py');
     const seen = JSON.parse(stdout || stderr) as Record<string, string>;
@@ -74,7 +74,7 @@ describe('what is not TCP', { timeout: 300_000 }, () => {
   });
 });
 
-describe('names', { timeout: 300_000 }, () => {
+describe('names', { timeout: 900_000 }, () => {
   it('DNS over HTTPS and over TLS are what the policy says, and localhost stays inside (NE 47)', async () => {
     const doh = (host: string) =>
       guest(`curl -sS -H 'accept: application/dns-message' https://${host}:${dns}/dns-query`);
@@ -93,7 +93,7 @@ describe('names', { timeout: 300_000 }, () => {
   });
 });
 
-describe('the root of a guest', { timeout: 300_000 }, () => {
+describe('the root of a guest', { timeout: 900_000 }, () => {
   it('gets nowhere from a network namespace of its own (NE 34)', async () => {
     await works();
     const before = asked.length;

@@ -54,7 +54,7 @@ async function hold(): Promise<{ running: ReturnType<typeof guest>; broken(): Pr
   return { running, broken };
 }
 
-describe('a way out', { timeout: 300_000 }, () => {
+describe('a way out', { timeout: 900_000 }, () => {
   beforeEach(worksAsBefore);
 
   it('whose door process is killed resets what is open, and has another at the next request', async () => {

@@ -85,7 +85,7 @@ function makeDeb(files: string): Buffer {
 
 const guest = async (line: string, name = NAME) => await warren.run(['exec', name, '--', 'sh', '-c', line]);
 
-describe('a package manager in a machine', { timeout: 400_000 }, () => {
+describe('a package manager in a machine', { timeout: 900_000 }, () => {
   it('npm installs from a registry that may be read, and may not publish there', async () => {
     const good = await guest(
       `mkdir /tmp/app && cd /tmp/app && echo '{}' > package.json && ${NPM} --registry https://npm.warren.test:${npm}/ install small && node -p "require('small')"`,

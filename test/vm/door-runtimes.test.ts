@@ -78,7 +78,7 @@ sys.stdout.buffer.write(b.getvalue())`;
   return execFileSync('python3', ['-c', script]);
 }
 
-describe('a client that is brought along', { timeout: 400_000 }, () => {
+describe('a client that is brought along', { timeout: 900_000 }, () => {
   it('wget', async (t) => {
     if (!existsSync('/usr/bin/wget')) return t.skip('wget is not installed on this computer');
     await warren.ok(['cp', '/usr/bin/wget', `${NAME}:/tmp/wget`]);

@@ -39,7 +39,7 @@ before(async () => {
 });
 
 it('a machine behind a proxy reaches by it what a rule allows, and nothing else', {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async (t) => {
   removeAfter(t, warren, 'behind');
   await warren.ok(['run', '--no-repo', '--name', 'behind', '--', 'true']);

@@ -42,7 +42,7 @@ for entry in glob.glob('/proc/[0-9]*/cmdline'):
 open('/tmp/written', 'w').write(str(written))
 `;
 
-describe('an agent', { timeout: 180_000 }, () => {
+describe('an agent', { timeout: 900_000 }, () => {
   it('whose streams carry garbage breaks what is open, and is attached to anew; no other sandbox notices (AP 67)', async (t) => {
     removeAfter(t, warren, 'garbage', 'bystander');
     await up('bystander');
@@ -76,7 +76,7 @@ describe('an agent', { timeout: 180_000 }, () => {
   });
 });
 
-describe('words of a guest', { timeout: 180_000 }, () => {
+describe('words of a guest', { timeout: 900_000 }, () => {
   it('reach no terminal as anything but words: diff, fetch, merge, rm, audit, forward ls (GH 86)', async (t) => {
     removeAfter(t, warren, 'words');
     const repository = await up('words', { 'README.md': 'one\n' });
@@ -113,7 +113,7 @@ describe('words of a guest', { timeout: 180_000 }, () => {
   });
 });
 
-describe('a policy file that is spoiled while its door runs (NE 2)', { timeout: 180_000 }, () => {
+describe('a policy file that is spoiled while its door runs (NE 2)', { timeout: 900_000 }, () => {
   it('changes nothing, is told, and lets nothing out with the next door, which says why', async (t) => {
     removeAfter(t, warren, 'spoiled');
     const origin = createServer((_, response) => response.end('from the host\n'));
@@ -177,7 +177,7 @@ describe('a policy file that is spoiled while its door runs (NE 2)', { timeout: 
   });
 });
 
-describe('a VMM that is killed (VH 96)', { timeout: 240_000 }, () => {
+describe('a VMM that is killed (VH 96)', { timeout: 900_000 }, () => {
   it('in the middle of writes leaves a disk that is whole, no core file and no process (SE 57)', async (t) => {
     removeAfter(t, warren, 'writing');
     await up('writing');

@@ -8,7 +8,7 @@ import { openWarren } from './harness.ts';
 
 const warren = openWarren();
 
-describe('bad input', { timeout: 120_000 }, () => {
+describe('bad input', { timeout: 900_000 }, () => {
   const cases: [args: string[], code: string, exit: number][] = [
     [['up', '/nowhere'], 'repo.', 1],
     [['run', '--no-repo', '--name', 'Not A Name', '--', 'true'], 'usage.', 2],

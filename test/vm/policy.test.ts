@@ -120,6 +120,8 @@ describe('the policy of a sandbox', () => {
       'asking',
       `echo '{ "egress": { "allow": ["evil.example"], "deny": ["a.example"] } }' > warren.json && git commit -qam wide`,
     );
+    // What has come home comes home again with the merge, and keeps its note.
+    await warren.ok(['fetch', 'asking'], { cwd: repository });
     // The commit that the merge makes is told of as well as what it merged.
     warren.git(repository, 'commit', '--allow-empty', '-qm', 'of my own');
     const merged = await warren.run(['merge', 'asking'], { cwd: repository });

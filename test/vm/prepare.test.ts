@@ -38,7 +38,7 @@ const readOr = (file: string) => (existsSync(file) ? readFileSync(file, 'utf8') 
 const parentOf = (pid: number) =>
   Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 
-describe('a repository that is prepared', { timeout: 300_000 }, () => {
+describe('a repository that is prepared', { timeout: 900_000 }, () => {
   it('is prepared once, and each sandbox stands where the host stands', async (t) => {
     removeAfter(t, warren, 'first', 'second', 'third', 'fourth');
     const repository = warren.repository('prepared', FILES);

@@ -25,7 +25,7 @@ before(async () => {
   await warren.ok(['up', '--detach', '--name', 'work'], { cwd: warren.repository('work') });
 });
 
-describe('exec', { timeout: 180_000 }, () => {
+describe('exec', { timeout: 900_000 }, () => {
   it('passes exit codes and signals through', async () => {
     for (const code of [0, 1, 7, 126, 255]) {
       assert.equal((await warren.run(['exec', 'work', '--', 'sh', '-c', `exit ${code}`])).code, code);
@@ -121,7 +121,7 @@ describe('exec', { timeout: 180_000 }, () => {
   });
 });
 
-describe('shell on a terminal', { timeout: 180_000 }, () => {
+describe('shell on a terminal', { timeout: 900_000 }, () => {
   let terminal: Terminal;
   const type = (...keys: string[]) => terminal.type(...keys);
   const shows = (pattern: RegExp) => terminal.shows(pattern);
@@ -177,7 +177,7 @@ describe('shell on a terminal', { timeout: 180_000 }, () => {
   });
 });
 
-describe('cp', { timeout: 180_000 }, () => {
+describe('cp', { timeout: 900_000 }, () => {
   it('brings trees in and out as they are', async () => {
     const tree = join(warren.home, 'tree');
     write(tree, {

@@ -4,6 +4,7 @@ import { readAudit, readCommitAudit, verifyAudit } from '../../client/policy.ts'
 import { whenReadersGo } from '../../host/pipe-readers.ts';
 import { WarrenError } from '../../protocol/error.ts';
 import type { AuditRecordView, CommitAudit } from '../../protocol/policy.ts';
+import { shownJson } from '../../protocol/sanitize.ts';
 import { AuditLines } from '../audit-line.ts';
 import { withClient } from '../context.ts';
 import { dim, plural, print, printJson, say } from '../terminal.ts';
@@ -34,7 +35,7 @@ export async function audit(name: string, flags: AuditFlags): Promise<void> {
   const byLine = tail !== null && !flags.json && !flags.follow;
   const held: string[] = [];
   const tell = (record: AuditRecordView) => {
-    const line = flags.json ? JSON.stringify(record) : lines.line(record);
+    const line = flags.json ? shownJson(record) : lines.line(record);
     if (line === null) return;
     shown++;
     if (!byLine) return print(line);
@@ -67,7 +68,7 @@ export async function audit(name: string, flags: AuditFlags): Promise<void> {
 export async function commit(revision: string, flags: { json?: boolean; denied?: boolean }): Promise<number> {
   const lines = new AuditLines();
   const tell = (record: AuditRecordView) => {
-    const line = flags.json ? JSON.stringify(record) : lines.line(record);
+    const line = flags.json ? shownJson(record) : lines.line(record);
     if (line !== null) print(line);
   };
   const leave = new AbortController();
@@ -75,7 +76,7 @@ export async function commit(revision: string, flags: { json?: boolean; denied?:
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
   const question = { path: process.cwd(), revision, denied: flags.denied === true };
   const found = await withClient((client) => readCommitAudit(client.transport, question, leave.signal, tell));
-  if (flags.json) print(JSON.stringify({ kind: 'commit', ...found }));
+  if (flags.json) print(shownJson({ kind: 'commit', ...found }));
   else say(cameHome(found));
   return found.broken === null ? 0 : 1;
 }

@@ -37,13 +37,17 @@ export class BodyDenied extends Error {
   }
 }
 
-/** Takes what was put in out of an answer again, should the origin repeat it. */
+/** Takes what was put in out of an answer again, should the origin repeat it; also what is put in while the answer comes. */
 export interface Scrub {
+  /** Something was put in already. */
+  isKnown: boolean;
   text(text: string): string;
+  /** Whether the name of a header, in small letters, holds one: that header goes. */
+  isIn(name: string): boolean;
   /** Puts placeholders in their place; the length may change. */
   body(): Transform;
-  /** Keeps the length. `isText`: of others, short values are left. Null: none is long enough. */
-  mask(isText: boolean): Transform | null;
+  /** Keeps the length. `isText`: of others, short values are left. */
+  mask(isText: boolean): Transform;
 }
 
 export interface Secrets {
@@ -64,7 +68,7 @@ export interface Secrets {
     protocol: HttpProtocol,
     allowed: readonly string[] | null,
   ): BodySecrets | null;
-  /** Null: no secret was put into a request to there. */
+  /** Null: no secret was put into a request to there, and none belongs there. */
   scrub?(target: Target): Scrub | null;
   /** The origin answered 401: their values may be old. */
   rejected?(names: readonly string[]): void;

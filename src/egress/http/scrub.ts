@@ -15,7 +15,9 @@ export function scrubbed<O extends Response | Switched>(outcome: O, scrub: Scrub
 export function scrubbed(outcome: Response | Switched, scrub: Scrub | null): Response | Switched {
   if (!scrub) return outcome;
   const clean = (headers: HeaderList) =>
-    headers.map(([name, value]): [string, string] => [name, scrub.text(value)]);
+    headers.flatMap(([name, value]): [string, string][] =>
+      scrub.isIn(name) ? [] : [[name, scrub.text(value)]],
+    );
   if (outcome.kind === 'switched')
     return { ...outcome, rawHeaders: outcome.rawHeaders.map((text) => scrub.text(text)) };
   const { head, body } = outcome;
@@ -24,10 +26,8 @@ export function scrubbed(outcome: Response | Switched, scrub: Scrub | null): Res
   const answer = { ...outcome, head: { ...head, headers, message: scrub.text(head.message) }, trailers };
   if (head.bodiless) return answer;
   const isText = isReadable(head.headers);
-  if (!isText || keepsLength(head)) {
-    const mask = scrub.mask(isText);
-    return mask ? { ...answer, body: through(body, mask) } : answer;
-  }
+  if (!isText || keepsLength(head) || !scrub.isKnown)
+    return { ...answer, body: through(body, scrub.mask(isText)) };
   const untold = headers.filter(([name]) => name !== 'content-length');
   return { ...answer, head: { ...answer.head, headers: untold }, body: through(body, scrub.body()) };
 }

@@ -34,12 +34,15 @@ export function hostObjection(text: string): { refused: string; remedy: string }
     : null;
 }
 
-/** Whether the secret belongs there. What cannot be read belongs nowhere. */
-export function belongsTo(hosts: readonly string[], { host, port }: Target): boolean {
+/** Whether the secret belongs there; without a port, to any of the host. What cannot be read belongs nowhere. */
+export function belongsTo(
+  hosts: readonly string[],
+  { host, port }: Pick<Target, 'host'> & Partial<Target>,
+): boolean {
   if (host.kind !== 'name') return false;
   return hosts.some((text) => {
     const found = parseShort(text, 'allow');
-    if ('refused' in found || port !== (found.port ?? DEFAULT_PORT)) return false;
+    if ('refused' in found || (port !== undefined && port !== (found.port ?? DEFAULT_PORT))) return false;
     const { where } = found;
     if (where.kind === 'name') return host.name === where.name;
     return where.kind === 'under' && host.name.endsWith(`.${where.suffix}`);

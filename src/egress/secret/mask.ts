@@ -17,12 +17,13 @@ export interface Hidden {
 }
 
 export class MaskingStream extends Transform {
-  readonly #hidden: readonly Hidden[];
+  readonly #hidden: () => readonly Hidden[];
   /** The end of what has passed, when it could be the beginning of a value, and what was held of that. */
   #passed: Buffer = Buffer.alloc(0);
   #held: Buffer = Buffer.alloc(0);
 
-  constructor(hidden: readonly Hidden[]) {
+  /** Asked anew for each chunk. */
+  constructor(hidden: () => readonly Hidden[]) {
     super();
     this.#hidden = hidden;
   }
@@ -30,8 +31,10 @@ export class MaskingStream extends Transform {
   override _transform(chunk: Buffer, _: string, done: () => void): void {
     const from = this.#passed.length;
     const isAlone = from === 0 && this.#held.length === 0;
-    const text = this.#hide(isAlone ? chunk : Buffer.concat([this.#passed, this.#held, chunk]), isAlone);
-    const open = Math.max(0, ...this.#hidden.map(({ find }) => beginning(text, 0, find)));
+    const hidden = this.#hidden();
+    const all = isAlone ? chunk : Buffer.concat([this.#passed, this.#held, chunk]);
+    const text = hide(all, isAlone, hidden);
+    const open = Math.max(0, ...hidden.map(({ find }) => beginning(text, 0, find)));
     const start = text.length - open;
     const end = open <= LET_GO_BYTES ? text.length : Math.max(from, start);
     this.#passed = text.subarray(start, end);
@@ -44,15 +47,15 @@ export class MaskingStream extends Transform {
     this.push(this.#held);
     done();
   }
+}
 
-  /** `isShared`: somebody else may have the bytes too. */
-  #hide(text: Buffer, isShared: boolean): Buffer {
-    const places = this.#hidden.flatMap(({ find, mask }) => placesOf(text, find).map((at) => ({ at, mask })));
-    if (places.length === 0) return text;
-    const own = isShared ? Buffer.from(text) : text;
-    for (const { at, mask } of places) mask.copy(own, at);
-    return own;
-  }
+/** `isShared`: somebody else may have the bytes too. */
+function hide(text: Buffer, isShared: boolean, hidden: readonly Hidden[]): Buffer {
+  const places = hidden.flatMap(({ find, mask }) => placesOf(text, find).map((at) => ({ at, mask })));
+  if (places.length === 0) return text;
+  const own = isShared ? Buffer.from(text) : text;
+  for (const { at, mask } of places) mask.copy(own, at);
+  return own;
 }
 
 function placesOf(text: Buffer, find: Buffer): number[] {

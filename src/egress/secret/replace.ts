@@ -10,10 +10,11 @@ export interface Replacement {
 }
 
 export class ReplacingStream extends Transform {
-  readonly #replacements: readonly Replacement[];
+  readonly #replacements: () => readonly Replacement[];
   #held: Buffer = Buffer.alloc(0);
 
-  constructor(replacements: readonly Replacement[]) {
+  /** Asked anew for each chunk. */
+  constructor(replacements: () => readonly Replacement[]) {
     super();
     this.#replacements = replacements;
   }
@@ -30,13 +31,14 @@ export class ReplacingStream extends Transform {
 
   async #pass(text: Buffer): Promise<void> {
     const out: Buffer[] = [];
-    const next = nextPlace(text, this.#replacements);
+    const replacements = this.#replacements();
+    const next = nextPlace(text, replacements);
     let from = 0;
     for (let place = next(0); place; place = next(from)) {
       out.push(text.subarray(from, place.at), await place.replacement.put());
       from = place.at + place.replacement.find.length;
     }
-    const hold = Math.max(0, ...this.#replacements.map(({ find }) => beginning(text, from, find)));
+    const hold = Math.max(0, ...replacements.map(({ find }) => beginning(text, from, find)));
     const end = text.length - hold;
     if (end > from) out.push(text.subarray(from, end));
     if (out.length > 0) this.push(out.length > 1 ? Buffer.concat(out) : out[0]);

@@ -3,12 +3,13 @@
 
 import { BodyDenied, type Scrub, type Secrets, type Substitution } from '../flow/secrets.ts';
 import { hostText } from '../names/canonical-host.ts';
-import { objection, type SecretBinding, valueObjection } from './binding.ts';
+import type { Target } from '../policy/verdict.ts';
+import { belongsTo, objection, type SecretBinding, valueObjection } from './binding.ts';
 import { bodyForm } from './body-form.ts';
 import { decodeBasic, findPlaceholders, splitPath } from './find.ts';
 import { MaskingStream } from './mask.ts';
 import { ReplacingStream } from './replace.ts';
-import { SentValues } from './sent.ts';
+import { type Pairs, SentValues } from './sent.ts';
 
 export interface SecretValues {
   /** Rejects with an error whose message is the end of a sentence, without the value. */
@@ -25,7 +26,8 @@ export interface DoorSecrets extends Secrets {
 }
 
 const MAX_PLACES = 8;
-/** Of fewer, a download of a gigabyte that is no text would hold some by chance. */
+const MAX_KNOWN_HOSTS = 1024;
+/** Of fewer, a download of a gigabyte that is no text would hold some by chance, and headers have such names. */
 const MIN_HIDDEN_BYTES = 8;
 
 class Missing extends Error {}
@@ -33,6 +35,16 @@ class Missing extends Error {}
 export function createSecrets(initial: readonly SecretBinding[], values: SecretValues): DoorSecrets {
   let bindings = initial;
   const sent = new SentValues();
+  const belongs = new Map<string, boolean>();
+
+  /** At any port: what one was told, another may repeat. */
+  function belongsSome({ host }: Target): boolean {
+    const key = hostText(host);
+    const known = belongs.get(key) ?? bindings.some(({ hosts }) => belongsTo(hosts, { host }));
+    if (belongs.size >= MAX_KNOWN_HOSTS) belongs.clear();
+    belongs.set(key, known);
+    return known;
+  }
 
   async function valueFor(binding: SecretBinding, host: string): Promise<string> {
     const value = await values.valueOf(binding).catch((error: Error) => {
@@ -49,6 +61,7 @@ export function createSecrets(initial: readonly SecretBinding[], values: SecretV
     use(next) {
       for (const { name } of bindings) values.drop(name);
       bindings = next;
+      belongs.clear();
     },
 
     async substitute(head, target, protocol, allowed): Promise<Substitution> {
@@ -86,49 +99,55 @@ export function createSecrets(initial: readonly SecretBinding[], values: SecretV
       if (!form) return null;
       const used: string[] = [];
       let places = 0;
-      const stream = new ReplacingStream(
-        concerned.map((binding) => ({
-          find: Buffer.from(binding.placeholder),
-          async put() {
-            const wrong = objection(binding, target, protocol, allowed);
-            if (wrong) throw new BodyDenied(wrong, true);
-            if (++places > MAX_PLACES)
-              throw new BodyDenied(`placeholders stand in more than ${MAX_PLACES} places of its body`, true);
-            try {
-              const value = await valueFor(binding, hostText(target.host));
-              if (!used.includes(binding.name)) used.push(binding.name);
-              return Buffer.from(form(value));
-            } catch (error) {
-              throw error instanceof Missing ? new BodyDenied(error.message, false) : error;
-            }
-          },
-        })),
-      );
+      const replacements = concerned.map((binding) => ({
+        find: Buffer.from(binding.placeholder),
+        async put() {
+          const wrong = objection(binding, target, protocol, allowed);
+          if (wrong) throw new BodyDenied(wrong, true);
+          if (++places > MAX_PLACES)
+            throw new BodyDenied(`placeholders stand in more than ${MAX_PLACES} places of its body`, true);
+          try {
+            const value = await valueFor(binding, hostText(target.host));
+            if (!used.includes(binding.name)) used.push(binding.name);
+            return Buffer.from(form(value));
+          } catch (error) {
+            throw error instanceof Missing ? new BodyDenied(error.message, false) : error;
+          }
+        },
+      }));
+      const stream = new ReplacingStream(() => replacements);
       return { stream, used };
     },
 
     scrub(target): Scrub | null {
-      const pairs = sent.pairs(hostText(target.host));
-      if (!pairs) return null;
+      const host = hostText(target.host);
+      const pairs = () => sent.pairs(host);
+      const isKnown = pairs().length > 0;
+      // An answer that has begun may go on until something is put in.
+      if (!isKnown && !belongsSome(target)) return null;
       return {
+        isKnown,
         text: (text) =>
-          pairs.reduce(
+          pairs().reduce(
             (before, [value, placeholder]) => before.replaceAll(latin1(value), () => placeholder),
             text,
           ),
+        isIn: (name) =>
+          pairs().some(([value]) => value.length >= MIN_HIDDEN_BYTES && name.includes(value.toLowerCase())),
         body: () =>
           new ReplacingStream(
-            pairs.map(([value, placeholder]) => ({
+            madeOf(pairs, ([value, placeholder]) => ({
               find: Buffer.from(value),
               put: () => Buffer.from(placeholder),
             })),
           ),
-        mask: (isText) => {
-          const hidden = pairs
-            .map(([value, placeholder]) => ({ find: Buffer.from(value), placeholder }))
-            .filter(({ find }) => isText || find.length >= MIN_HIDDEN_BYTES)
-            .map(({ find, placeholder }) => ({ find, mask: Buffer.from(fitted(placeholder, find.length)) }));
-          return hidden.length > 0 ? new MaskingStream(hidden) : null;
+        mask(isText) {
+          const hidden = madeOf(pairs, ([value, placeholder]) => {
+            const find = Buffer.from(value);
+            return { find, mask: Buffer.from(fitted(placeholder, find.length)) };
+          });
+          const isMeant = ({ find }: { find: Buffer }) => isText || find.length >= MIN_HIDDEN_BYTES;
+          return new MaskingStream(() => hidden().filter(isMeant));
         },
       };
     },
@@ -136,6 +155,18 @@ export function createSecrets(initial: readonly SecretBinding[], values: SecretV
     rejected(names) {
       for (const name of names) values.doubt(name);
     },
+  };
+}
+
+/** Anew when the pairs are others. */
+function madeOf<T>(pairs: () => Pairs, make: (pair: Pairs[number]) => T): () => T[] {
+  let known: Pairs = [];
+  let made: T[] = [];
+  return () => {
+    const now = pairs();
+    if (now !== known) made = now.map(make);
+    known = now;
+    return made;
   };
 }
 

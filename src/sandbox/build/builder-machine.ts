@@ -26,6 +26,9 @@ export interface BuilderRequest {
   layers: Layer[];
   /** A step has a mount of type cache. */
   caches: boolean;
+  /** How long an agent may take, one machine after the other; see `machines.ts`. */
+  awakenMs?: readonly number[];
+  onProgress?: (step: string) => void;
   signal: AbortSignal;
 }
 
@@ -40,7 +43,7 @@ export interface BuilderMachine extends BuildDoor {
 const CPUS = 2;
 const MEMORY_MIB = 2048;
 const DISK_GIB = 32;
-const AWAKEN_TIMEOUT_MS = 120_000;
+const AWAKEN_MS: readonly number[] = [90_000, 120_000];
 /** What steps may write before anything else is said. */
 const DISK_ROOM_MIB = 256;
 
@@ -53,6 +56,24 @@ export async function openBuilder(
   rooms: Rooms,
   id: string,
   request: BuilderRequest,
+): Promise<BuilderMachine> {
+  const { awakenMs = AWAKEN_MS, onProgress = () => {}, signal } = request;
+  for (let tries = 1; ; tries++) {
+    try {
+      return await openOnce(rooms, id, request, awakenMs[tries - 1]!);
+    } catch (error) {
+      const { code } = WarrenError.from(error);
+      if (code !== 'machine.agent-silent' || signal.aborted || tries === awakenMs.length) throw error;
+      onProgress('its machine says nothing: starting another');
+    }
+  }
+}
+
+async function openOnce(
+  rooms: Rooms,
+  id: string,
+  request: BuilderRequest,
+  timeoutMs: number,
 ): Promise<BuilderMachine> {
   const { signal, layers, context, caches } = request;
   const files = buildFiles(rooms.layout, id);
@@ -108,7 +129,7 @@ export async function openBuilder(
   };
   try {
     signal.throwIfAborted();
-    await machine.awaken({ hostname: 'builder', machineId: newMachineId() }, AWAKEN_TIMEOUT_MS);
+    await machine.awaken({ hostname: 'builder', machineId: newMachineId() }, timeoutMs);
     door = await openBuildDoor(rooms, machine, files.door, request);
     const link = () => machine.link();
     return { ...door, builder: new Builder(link, signal), link, broken, end };

@@ -140,6 +140,7 @@ export class Builds {
             layers,
             caches,
             signal: either,
+            onProgress: (step) => onProgress({ step }),
           });
           return machine;
         },
