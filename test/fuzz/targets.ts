@@ -14,6 +14,7 @@ import * as policyFile from './policy-file.ts';
 import * as pushCommands from './push-commands.ts';
 import * as requestHead from './request-head.ts';
 import * as requestPath from './request-path.ts';
+import * as secretStream from './secret-stream.ts';
 import { keptSeeds } from './seeds.ts';
 import * as sshRequest from './ssh-request.ts';
 import * as stableName from './stable-name.ts';
@@ -35,6 +36,7 @@ const all: Record<string, Target> = {
   'push-commands': pushCommands,
   'request-head': requestHead,
   'request-path': requestPath,
+  'secret-stream': secretStream,
   'ssh-request': sshRequest,
   'stable-name': stableName,
   'tar-index': tarIndex,
