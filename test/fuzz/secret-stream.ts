@@ -30,6 +30,8 @@ export const seeds = [
   seed(['ab', 'abba'], '++ab|ba-abb|a'),
   seed(['a-a-a', 'aa', 'b'], '+a-a|-+a-a-|a+ab|b'),
   seed(['aaaaa'], 'aa+aaa|aaaaa|aaa|aaa'),
+  // The second value hid, for the search, what had passed of the first.
+  seed(['baaaa', 'b'], '+b+aaa|a'),
 ];
 
 interface Piece {

@@ -34,6 +34,8 @@ export class MaskingStream extends Transform {
     const hidden = this.#hidden();
     const all = isAlone ? chunk : Buffer.concat([this.#passed, this.#held, chunk]);
     const text = hide(all, isAlone, hidden);
+    // What has passed is as it passed: a value may begin in it that another, known since, is a part of.
+    this.#passed.copy(text);
     const open = Math.max(0, ...hidden.map(({ find }) => beginning(text, 0, find)));
     const start = text.length - open;
     const end = open <= LET_GO_BYTES ? text.length : Math.max(from, start);
