@@ -32,6 +32,8 @@ export const seeds = [
   seed(['aaaaa'], 'aa+aaa|aaaaa|aaa|aaa'),
   // The second value hid, for the search, what had passed of the first.
   seed(['baaaa', 'b'], '+b+aaa|a'),
+  // What had passed hid what overlaps it.
+  seed(['aab-', 'aa'], '+aa+a|a'),
 ];
 
 interface Piece {

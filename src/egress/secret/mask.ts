@@ -33,7 +33,7 @@ export class MaskingStream extends Transform {
     const isAlone = from === 0 && this.#held.length === 0;
     const hidden = this.#hidden();
     const all = isAlone ? chunk : Buffer.concat([this.#passed, this.#held, chunk]);
-    const text = hide(all, isAlone, hidden);
+    const text = hide(all, from, isAlone, hidden);
     // What has passed is as it passed: a value may begin in it that another, known since, is a part of.
     this.#passed.copy(text);
     const open = Math.max(0, ...hidden.map(({ find }) => beginning(text, 0, find)));
@@ -51,17 +51,22 @@ export class MaskingStream extends Transform {
   }
 }
 
-/** `isShared`: somebody else may have the bytes too. */
-function hide(text: Buffer, isShared: boolean, hidden: readonly Hidden[]): Buffer {
-  const places = hidden.flatMap(({ find, mask }) => placesOf(text, find).map((at) => ({ at, mask })));
+/**
+ * What ends among the first `from` bytes has passed, and must not keep what it is a part of from being found. `isShared`:
+ * somebody else may have the bytes too.
+ */
+function hide(text: Buffer, from: number, isShared: boolean, hidden: readonly Hidden[]): Buffer {
+  const places = hidden.flatMap(({ find, mask }) =>
+    placesOf(text, find, Math.max(0, from - find.length + 1)).map((at) => ({ at, mask })),
+  );
   if (places.length === 0) return text;
   const own = isShared ? Buffer.from(text) : text;
   for (const { at, mask } of places) mask.copy(own, at);
   return own;
 }
 
-function placesOf(text: Buffer, find: Buffer): number[] {
+function placesOf(text: Buffer, find: Buffer, from: number): number[] {
   const places: number[] = [];
-  for (let at = text.indexOf(find); at >= 0; at = text.indexOf(find, at + find.length)) places.push(at);
+  for (let at = text.indexOf(find, from); at >= 0; at = text.indexOf(find, at + find.length)) places.push(at);
   return places;
 }
