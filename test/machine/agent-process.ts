@@ -3,10 +3,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { socketAnswers } from '../socket-answers.ts';
 
 export interface RunningAgent {
   /** Its sockets, by the names of its streams. */
@@ -28,20 +28,9 @@ export async function startAgent(): Promise<RunningAgent> {
   };
   // A socket is there before it listens.
   for (const socket of [agent, egress])
-    while (!(await answers(socket))) {
+    while (!(await socketAnswers(socket))) {
       if (child.exitCode !== null) throw new Error(`the agent ended with ${child.exitCode}`);
       await setTimeout(10);
     }
   return { agent, egress, folder, stop };
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once('error', () => resolve(false));
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-  });
 }

@@ -2,13 +2,13 @@
 
 import { execFileSync, spawn } from 'node:child_process';
 import { type IncomingMessage, request } from 'node:http';
-import { connect } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { socketAnswers } from '../socket-answers.ts';
 import { personHome, temporaryFolder, testHome } from './fixture.ts';
 
 const agentFolder = fileURLToPath(new URL('../../agent', import.meta.url));
@@ -51,7 +51,7 @@ export async function startGuest(): Promise<Guest> {
   child.unref();
   (child.stderr as unknown as { unref(): void }).unref();
   // Its socket is there before it listens.
-  for (let tries = 0; !(await answers(socket)); tries++) {
+  for (let tries = 0; !(await socketAnswers(socket)); tries++) {
     if (child.exitCode !== null || tries > 6000) throw new Error(`the git service did not start: ${said}`);
     await setTimeout(10);
   }
@@ -99,15 +99,4 @@ function build(): string {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   return binary;
-}
-
-function answers(socketPath: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(socketPath);
-    socket.once('error', () => resolve(false));
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-  });
 }

@@ -12,6 +12,8 @@ import { dim, plural, print, printJson, say } from '../terminal.ts';
 /** A request and the flow around it: its end and the flow's count. */
 const RECORDS_PER_LINE = 4;
 const MOST_RECORDS = 4_000_000;
+/** 128 and SIGINT. */
+const INTERRUPTED = 130;
 
 interface AuditFlags {
   follow?: boolean;
@@ -42,11 +44,9 @@ export async function audit(name: string, flags: AuditFlags): Promise<void> {
     held.push(line);
     if (held.length > tail) held.shift();
   };
-  const leave = new AbortController();
-  const onSignal = () => leave.abort();
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  const leave = abortedBySignals();
   // `| head -1` has what it wants, and the next record may take hours.
-  if (flags.follow) await whenReadersGo(1, leave.signal, onSignal);
+  if (flags.follow) await whenReadersGo(1, leave.signal, () => leave.abort());
   const options = {
     follow: flags.follow === true,
     denied: flags.denied === true,
@@ -64,6 +64,13 @@ export async function audit(name: string, flags: AuditFlags): Promise<void> {
     say(dim(flags.denied ? 'nothing was denied' : 'nothing has wanted out yet'));
 }
 
+function abortedBySignals(): AbortController {
+  const leave = new AbortController();
+  const onSignal = () => leave.abort();
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  return leave;
+}
+
 /** With `--json`, a record a line, and after them what is known of the commit. */
 export async function commit(revision: string, flags: { json?: boolean; denied?: boolean }): Promise<number> {
   const lines = new AuditLines();
@@ -71,11 +78,15 @@ export async function commit(revision: string, flags: { json?: boolean; denied?:
     const line = flags.json ? shownJson(record) : lines.line(record);
     if (line !== null) print(line);
   };
-  const leave = new AbortController();
-  const onSignal = () => leave.abort();
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  const leave = abortedBySignals();
   const question = { path: process.cwd(), revision, denied: flags.denied === true };
-  const found = await withClient((client) => readCommitAudit(client.transport, question, leave.signal, tell));
+  const found = await withClient((client) =>
+    readCommitAudit(client.transport, question, leave.signal, tell),
+  ).catch((error: unknown) => {
+    if (leave.signal.aborted) return null;
+    throw error;
+  });
+  if (found === null) return INTERRUPTED;
   if (flags.json) print(shownJson({ kind: 'commit', ...found }));
   else say(cameHome(found));
   return found.broken === null ? 0 : 1;
